@@ -93,6 +93,7 @@ FIELDS_OF: dict[str, dict[str, object]] = {
     "ManifestError": MANIFEST_FIELDS,
     "InvalidBsonError": {"offset": 12},
     "KeysError": {"retry_after_s": 3},
+    "ModelError": {"is_too_long": True},
     "RequestError": {"status": 422, "problems": {"name": "is missing"}},
 }
 

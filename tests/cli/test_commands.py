@@ -560,6 +560,7 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
         "deleted": 0,
         "additions": [],
         "is_gone": False,
+        "is_born": False,
     }
     assert shown.returncode == 1
     assert shell.run("undo", "--dry-run", "--replace", "users", to=True).returncode == 0
@@ -580,7 +581,7 @@ def test_undo_drops_what_was_loaded_and_refuses_what_was_edited(shell: Shell, qu
     [
         (["nonsense"], 2, "No such command"),
         (["load", "--nonsense"], 2, "No such option"),
-        (["migrate"], 2, "Missing argument"),
+        (["migrate"], 2, "there is no manifest"),
         (["infer", "app", "--ids", "x"], 2, "--ids"),
         (["infer", "nowhere"], 1, "does not exist"),
         (

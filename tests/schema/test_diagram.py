@@ -39,6 +39,10 @@ DRAWN = """erDiagram
     "events" {
         int8 offset PK
     }
+    "payments" {
+        uuid id PK
+        timestamptz at PK
+    }
     "users" |o--o{ "users" : "boss_id"
     "users" ||--o{ "files" : "user_id"
     "files" ||--o{ "notes" : "user_id, _position"

@@ -68,7 +68,7 @@ def cut(text: str, tokens: int) -> list[Passage]:
     A heading begins a passage, and stands in front of those below it. Sentences and fenced code
     stay whole where they are short enough; passages of a long text are about equally long.
 
-    >>> [(each.first, each.text) for each in cut("One. Two three.", 2)]
+    >>> [(each.first, each.text) for each in cut("One. Two three.", 3)]
     [(0, 'One.'), (5, 'Two three.')]
     """
     if not text.strip():
