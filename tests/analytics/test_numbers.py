@@ -135,10 +135,11 @@ def test_a_thousand_random_histories(
             replay(connection, seed, Spool(tmp_path, 1))
 
 
-CASES = json.loads((DATA / "analytics/posthog_retention_oracle/retention_cases.json").read_text())
+RETENTION = DATA / "analytics" / "posthog_retention_oracle" / "retention_cases.json"
+CASES = json.loads(RETENTION.read_text())["cases"] if RETENTION.exists() else []
 
 
-@pytest.mark.parametrize("case", CASES["cases"], ids=lambda case: str(case["name"]))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
 def test_retention_is_that_of_posthog(case: dict[str, Any], shop: Project, database: str) -> None:
     del shop
     start, by, count = dt.date.fromisoformat(case["start_bucket"]), case["period"], case["buckets"]
