@@ -20,7 +20,6 @@ MUTANTS = {
 }
 
 
-@pytest.mark.contract
 def test_two_hundred_questions(database: str, drain: Callable[[], object]) -> None:
     fuzz = MeaningFuzz(database, drain, questions=200, seed=11)
     fuzz.run()

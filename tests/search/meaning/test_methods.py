@@ -19,8 +19,6 @@ from assise.project import Project
 from assise.search.meaning.local import LocalEmbedder
 from assise.search.query import Method, Request
 
-pytestmark = pytest.mark.contract
-
 
 @pytest.fixture(scope="module")
 def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
