@@ -139,11 +139,10 @@ class LoadedTables:
 
     transactions: SQL that selects the transactions that have written the load's rows.
     record: counts the open transaction among them.
+    home: where the manifest lies.
     find_redis: for jobs, the URL of the cache's Redis; an embedded server is started for it.
     move: changes what the load keeps of its tables.
     columns: those that the load has written, such as `users.name`.
-    folder: what lies beside the manifest, for jobs.
-    home: where the manifest lies, for parts that read files which it names.
     """
 
     name: str
@@ -153,9 +152,8 @@ class LoadedTables:
     record: Callable[[], None]
     move: Move
     columns: Collection[str]
+    home: Path
     find_redis: Callable[[], str] = str
-    folder: Path | None = None
-    home: Path | None = None
 
 
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]

@@ -20,6 +20,7 @@ from assise.manifest.read import load_manifest
 from assise.project import Project
 from assise.search.query import Request
 from assise.search.synonyms import read_synonyms
+from assise.transfer.finished import open_loaded, open_target
 
 Query = Callable[..., list[tuple[Any, ...]]]
 SYNONYMS = "# how people say it\nw2, w250\nw3 w5 => w251 w252, w253\n[simple]\nw1 => w254\n"
@@ -161,6 +162,14 @@ def test_synonyms_are_marked_and_change_with_their_file(library: Project, query:
     assert search.status() == before
     found = search.query(Request("w240", ["pages"], 100), role="admin").results
     assert [hit.snippet for hit in found if hit.id == (1, 0)] == ["some <b>newword</b>"]
+
+
+def test_files_of_the_manifest_lie_beside_it(library: Project) -> None:
+    """For `schema apply` as for `load`, whatever folder the shell is in."""
+    for opening in (open_loaded, open_target):
+        with opening(library.workspace) as (_, tables):
+            assert tables is not None
+            assert tables.home == library.path.parent
 
 
 @pytest.mark.parametrize(

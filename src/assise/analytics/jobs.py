@@ -35,9 +35,8 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
     keep = partial(forget_old, keep=analytics.events.keep)
     jobs.append(Job("events of the last months", DAILY, keep))
     jobs += [*forward_job.list_jobs(tables), *revenue_job.list_jobs(tables)]
-    if tables.folder is not None:
-        spool = Spool(tables.folder / "events", SPOOL_BYTES.default)
-        jobs.append(Job("events of the spool", CRON, partial(drain, spool=spool)))
+    spool = Spool(tables.home / ".assise" / "events", SPOOL_BYTES.default)
+    jobs.append(Job("events of the spool", CRON, partial(drain, spool=spool)))
     return jobs
 
 

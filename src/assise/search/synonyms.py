@@ -19,7 +19,7 @@ _SECTION = re.compile(r"\[\s*([a-z][a-z_]*)\s*\]")
 _REMEDY = "Write `car, automobile`, or `ml => machine learning`; # begins a comment."
 
 
-def read_synonyms(manifest: Manifest, home: Path | None) -> Synonyms:
+def read_synonyms(manifest: Manifest, home: Path) -> Synonyms:
     """The synonyms of each table that names a file; the files lie below `home`.
 
     A line has texts with commas between them, each of which stands for each other; behind an arrow
@@ -36,7 +36,7 @@ def read_synonyms(manifest: Manifest, home: Path | None) -> Synonyms:
     for name, search in searched.items():
         if search.synonyms is None:
             continue
-        read = _read_file((home or Path()) / search.synonyms, known)
+        read = _read_file(home / search.synonyms, known)
         own = {None, *search.languages}
         found[name] = [each for each in read if each.language in own]
     return found

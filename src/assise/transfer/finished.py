@@ -60,7 +60,10 @@ def open_loaded(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
         load = find_finished(connection, manifest)
-        yield connection, ledger.describe_tables(connection, load, manifest)
+        yield (
+            connection,
+            ledger.describe_tables(connection, load, manifest, home=workspace.path.parent),
+        )
 
 
 @contextmanager
@@ -78,4 +81,7 @@ def open_target(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables
             yield connection, None
             return
         check_finished(load)
-        yield connection, ledger.describe_tables(connection, load, manifest)
+        yield (
+            connection,
+            ledger.describe_tables(connection, load, manifest, home=workspace.path.parent),
+        )

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from assise.errors import ChangedError, ManifestError, TargetError, WorkerError
@@ -403,14 +404,18 @@ def remember_source(connection: Connection, load: Load, address: str) -> None:
     connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": address})
 
 
-def describe_tables(connection: Connection, load: Load, manifest: Manifest) -> LoadedTables:
-    """The tables of a load, for parts that add something to them."""
+def describe_tables(
+    connection: Connection, load: Load, manifest: Manifest, *, home: Path
+) -> LoadedTables:
+    """The tables of a load, for parts that add something to them; `home` is the manifest's folder."""
     transactions = QUERIES["transactions"].replace("%(load_id)s", str(load.id))
     record = partial(write_repair, connection, load)
     follow = partial(move, connection, load)
     layouts = load.layout.tables.values()
     columns = {f"{layout.table}.{name}" for layout in layouts for name in layout.names}
-    return LoadedTables(load.name, load.schema, manifest, transactions, record, follow, columns)
+    return LoadedTables(
+        load.name, load.schema, manifest, transactions, record, follow, columns, home
+    )
 
 
 def restart_hint(load: Load) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from assise.errors import ChangedError
 from assise.manifest.model import Manifest
 from assise.mongo.source import Source
@@ -45,8 +43,7 @@ def make_parts(
     workspace: Workspace, connection: Connection, load: Load, manifest: Manifest
 ) -> LoadedTables:
     """Make what parts add to the tables, but for what revisions own; returns the tables."""
-    tables = ledger.describe_tables(connection, load, manifest)
-    tables = replace(tables, home=workspace.path.parent)
+    tables = ledger.describe_tables(connection, load, manifest, home=workspace.path.parent)
     for part in workspace.additions:
         if not (load.is_revised and part.IN_SCRIPT):
             part.apply_manifest(connection, tables, log=workspace.log)

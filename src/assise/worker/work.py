@@ -57,8 +57,7 @@ def work(
     """
     with open_loaded(workspace) as (connection, tables):
         find_redis = partial(workspace.redis_url, tables.manifest, "cache")
-        folder = workspace.path.parent / ".assise"
-        jobs = list_jobs(replace(tables, find_redis=find_redis, folder=folder))
+        jobs = list_jobs(replace(tables, find_redis=find_redis))
         if not jobs:
             raise UsageError(
                 f"{workspace.path} asks for no jobs",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -379,7 +380,8 @@ def test_roles_of_the_application_read_no_passages(embedded: Project, session: S
 def test_the_worker_embeds_what_has_changed(embedded: Project, session: Session) -> None:
     with open_words(embedded, WordEmbedder()) as builder:
         connection, rules = builder.connection, builder.tables[0].rules
-        tables = LoadedTables("app", rules.schema, rules.manifest, "", bool, bool, ())  # type: ignore[arg-type]
+        given = ("app", rules.schema, rules.manifest, "", bool, bool, (), Path())
+        tables = LoadedTables(*given)  # type: ignore[arg-type]
         assert embed_changed(connection, lambda: False, tables=tables) == ""
         assert "embed" in {job.name for job in list_jobs(tables)}
     session.execute("UPDATE books SET text = 'x' WHERE id = 3")

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
-from pathlib import Path
 
 from assise.errors import AssiseError, BusyError, UsageError
 from assise.manifest.sections.embedding import MEANING, Meaning
@@ -79,8 +78,7 @@ def embed_changed(
     Raises:
         EmbedderError: the model cannot be run.
     """
-    folder = (tables.folder or Path()).parent
-    with closing(Embedders(folder)) as embedders:
+    with closing(Embedders(tables.home)) as embedders:
         builder = open_builder(connection, tables, embedders, should_stop=should_stop)
         is_waiting = any(map(builder.count_waiting, builder.tables))
         is_new = not builder.is_made() or builder.list_new()
