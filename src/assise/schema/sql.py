@@ -217,9 +217,9 @@ def select_keys(layout: TableLayout, schema: str) -> str:
     return f"SELECT {key} FROM {quote_table(schema, layout.table)} WHERE {key} = ANY ($1)"
 
 
-def count_rows(layout: TableLayout, schema: str) -> str:
+def count_rows(table: str, schema: str) -> str:
     """How many rows a table has."""
-    return f"SELECT count(*) FROM {quote_table(schema, layout.table)}"
+    return f"SELECT count(*) FROM {quote_table(schema, table)}"
 
 
 def count_orphans(child: TableLayout, root: TableLayout, *, schema: str) -> str:

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from assise.errors import ChangedError, TargetError
 from assise.manifest.model import Manifest, Table
-from assise.manifest.names import list_schemas, split_table
+from assise.manifest.names import list_schemas
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.progress import Log
 from assise.schema.born import add_columns, create_one
-from assise.schema.sql import quote, quote_table
+from assise.schema.sql import count_rows, quote, quote_table
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.types.table import find_type
 from assise.wording import count_of
@@ -21,6 +21,7 @@ WITH_BORN = 11
 """The version of the ledger from which on it lists such tables."""
 
 SHOWN = 10
+"""Existing tables that an error names."""
 
 
 class BornRows(NamedTuple):
@@ -54,32 +55,34 @@ def note(connection: Connection, load: Load, names: Sequence[str]) -> None:
     connection.execute(QUERIES["insert_born"], {"load_id": load.id, "names": [*names]})
 
 
-def list_names(connection: Connection, load: Load) -> list[str]:
-    """The tables that were made for a load, by name."""
-    if bookkeeping.find_version(connection, LEDGER) < WITH_BORN:
-        return []
-    return [str(name) for (name,) in connection.execute(QUERIES["born"], {"load_id": load.id})]
-
-
-def count_rows(connection: Connection, load: Load) -> list[BornRows]:
+def list_born(connection: Connection, load: Load) -> list[BornRows]:
     """The tables that were made for a load, with the rows that they hold now."""
-    names = list_names(connection, load)
+    return [
+        BornRows(name, _count(connection, load, name) if is_there else None)
+        for name, is_there in find_made(connection, load).items()
+    ]
+
+
+def find_made(connection: Connection, load: Load) -> dict[str, bool]:
+    """The tables that were made for a load, by name; whether each is there."""
+    if bookkeeping.find_version(connection, LEDGER) < WITH_BORN:
+        return {}
+    names = [str(name) for (name,) in connection.execute(QUERIES["born"], {"load_id": load.id})]
     places = [quote_table(load.schema, name) for name in names]
     there = {number for (number,) in connection.execute(QUERIES["are_tables"], {"tables": places})}
-    found = []
-    for number, (name, place) in enumerate(zip(names, places, strict=True), 1):
-        query = f"SELECT count(*) FROM {place}"  # noqa: S608
-        rows = int(str(connection.scalar(query))) if number in there else None
-        found.append(BornRows(name, rows))
-    return found
+    return {name: number in there for number, name in enumerate(names, 1)}
+
+
+def _count(connection: Connection, load: Load, name: str) -> int:
+    return int(str(connection.scalar(count_rows(name, load.schema))))
 
 
 def apply_tables(connection: Connection, load: Load, manifest: Manifest, *, log: Log) -> None:
     """Create what the manifest has more: tables, and columns of those that are there.
 
     Raises:
-        ChangedError: a table is left out that holds rows, or a column is left out or has another
-        type. TargetError: the application has a table of such a name.
+        ChangedError: a table is left out that holds rows, or a column has another type.
+        TargetError: the application has a table of such a name.
     """
     statements, new = _plan(connection, load, manifest)
     if not statements:
@@ -100,30 +103,38 @@ def plan_tables(connection: Connection, load: Load, manifest: Manifest) -> list[
 
 def _plan(connection: Connection, load: Load, manifest: Manifest) -> tuple[list[str], list[str]]:
     """The statements, and the tables that are new."""
-    made = count_rows(connection, load)
-    known = {table.name for table in made if table.rows is not None}
+    known = [name for name, is_there in find_made(connection, load).items() if is_there]
     new = [name for name in manifest.born if name not in known]
-    _check_free(connection, load, new)
+    check_free(
+        connection,
+        [(quote_table(load.schema, name), name) for name in new],
+        remedy="Rename the tables in the manifest, or drop them yourself.",
+    )
     statements = [create_one(name, manifest.born[name], schema=load.schema) for name in new]
-    for name in known & manifest.born.keys():
-        statements += _plan_columns(connection, load, name, manifest.born[name])
-    for name, rows in made:
-        if name not in manifest.tables and rows is not None:
-            if rows:
+    for name in known:
+        if name in manifest.born:
+            statements += _plan_columns(connection, load, name, manifest.born[name])
+    for name in known:
+        if name not in manifest.tables:
+            if rows := _count(connection, load, name):
                 raise _refuse(f"{name} is left out, and it holds {count_of(rows, 'row')}")
             statements.append(f"DROP TABLE {quote_table(load.schema, name)}")
     return statements, new
 
 
-def _check_free(connection: Connection, load: Load, names: Sequence[str]) -> None:
-    places = [quote(split_table(name)[0] or load.schema, split_table(name)[1]) for name in names]
-    found = connection.execute(QUERIES["existing"], {"tables": places})
-    existing = [names[int(str(number)) - 1] for (number,) in found]
+def check_free(connection: Connection, places: Sequence[tuple[str, str]], *, remedy: str) -> None:
+    """Check that no table or index has one of these places, each with the name that is shown.
+
+    Raises:
+        TargetError: it names those that are taken.
+    """
+    taken = connection.execute(QUERIES["existing"], {"tables": [place for place, _ in places]})
+    existing = [places[int(str(number)) - 1][1] for (number,) in taken]
     if existing:
         raise TargetError(
             f"{connection.target} already has {', '.join(existing[:SHOWN])}:"
             " existing tables are never overwritten",
-            remedy="Rename the tables in the manifest, or drop them yourself.",
+            remedy=remedy,
         )
 
 

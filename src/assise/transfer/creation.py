@@ -36,9 +36,6 @@ from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.objects import try_objects
 
-SHOWN = 10
-"""Existing tables that an error names."""
-
 
 def begin(
     connection: Connection,
@@ -179,15 +176,10 @@ def _check_new(
     schema: str,
     indexes: Sequence[tuple[str, str]] = (),
 ) -> None:
-    names = [quote_table(schema, table) for table in tables]
-    names += [quote(split_table(table)[0] or schema, name) for table, name in indexes]
-    shown = [*tables, *(name for _, name in indexes)]
-    found = connection.execute(QUERIES["existing"], {"tables": names})
-    existing = [shown[int(str(number)) - 1] for (number,) in found]
-    if existing:
-        raise TargetError(
-            f"{connection.target} already has {', '.join(existing[:SHOWN])}:"
-            " existing tables are never overwritten",
-            remedy="Rename the tables in the manifest, give an empty database,"
-            " or drop them yourself.",
-        )
+    places = [(quote_table(schema, table), table) for table in tables]
+    places += [(quote(split_table(table)[0] or schema, name), name) for table, name in indexes]
+    born.check_free(
+        connection,
+        places,
+        remedy="Rename the tables in the manifest, give an empty database, or drop them yourself.",
+    )

@@ -21,7 +21,7 @@ from assise.schema.sql import (
     quote_table,
 )
 from assise.transfer import ledger
-from assise.transfer.born import count_rows
+from assise.transfer.born import find_made, list_born
 from assise.transfer.functions import drop_old_functions, drop_unused, list_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.objects import drop_foreign_keys, list_made
@@ -191,7 +191,7 @@ def _list_created(connection: Connection, load: Load) -> list[TableLayout]:
 def _list_born(connection: Connection, load: Load) -> list[Loaded]:
     return [
         Loaded(name, rows or 0, Changes(0, 0), is_gone=rows is None, is_born=True)
-        for name, rows in count_rows(connection, load)
+        for name, rows in list_born(connection, load)
     ]
 
 
@@ -303,8 +303,8 @@ def _drop(
     connection.execute("SET LOCAL lock_timeout = '10s'")
     existing = ledger.find_tables(connection, load, layouts)
     names = [layout.table for layout in layouts if layout.table in existing]
-    born = _list_born(connection, load) if is_last else []
-    names += [table.name for table in born if not table.is_gone]
+    made = find_made(connection, load) if is_last else {}
+    names += [name for name, is_there in made.items() if is_there]
     if names:
         connection.execute(lock_tables(names, load.schema))
     found = _look_at(connection, load, layouts, ours)

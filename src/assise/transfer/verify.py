@@ -178,7 +178,7 @@ def _count_rows(
     expected = verified.equal + verified.different
     if is_sample:
         expected = ledger.sum_chunks(connection, load, name).loaded
-    extra = _int(connection.scalar(count_rows(root, load.schema))) - expected
+    extra = _int(connection.scalar(count_rows(root.table, load.schema))) - expected
     if extra < 0 or (is_sample and extra):
         comparison = "more" if extra > 0 else "fewer"
         surplus = f"{count_of(abs(extra), 'row')} {comparison}"
