@@ -433,13 +433,14 @@ def read_entry(found: bytes | None, generations: Sequence[bytes | None]) -> Entr
     """What stands at a key, if it is a value of ours and its tags still hold."""
     if found is None:
         return _NOTHING
+    head = found[: _HEADER.size]
     if None in generations or len(found) < _HEADER.size:
-        return Entry(None, found[: _HEADER.size])
+        return Entry(None, head)
     version, count, expires, cost_s = _HEADER.unpack_from(found)
     begin = _HEADER.size + count * _GENERATION
     if version != _VERSION or count != len(generations):
-        return Entry(None, found[: _HEADER.size])
+        return Entry(None, head)
     named = found[_HEADER.size : begin]
     if named != (generations[0] if count == 1 else b"".join(filter(None, generations))):
-        return Entry(None, found[: _HEADER.size])
-    return Entry(found[begin:], found[: _HEADER.size] if is_due(expires, cost_s) else None)
+        return Entry(None, head)
+    return Entry(found[begin:], head if is_due(expires, cost_s) else None)
