@@ -10,6 +10,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.partitions import run_partitions
 from assise.schema.access import AccessRules
 from assise.schema.search.log import find_log_months, write_statement
+from assise.schema.search.made import has_owner
 from assise.schema.search.meaning import is_embedded
 from assise.schema.search.searched import find_searched
 from assise.schema.sql import quote
@@ -45,7 +46,7 @@ def forget_searches(
     months = find_log_months(rules)
     said = str(run_partitions(connection, months, log=keep_silent)) if months else ""
     statement = write_statement(rules, "forget")
-    if rules.has_rules and not rules.is_forced:
+    if has_owner(rules):
         connection.execute(f"SET ROLE {quote(rules.owner)}")
     count = 0
     while not should_stop():

@@ -13,9 +13,9 @@ from assise.manifest.sections.embedding import EMBED, Embed
 from assise.manifest.sections.search import Search
 from assise.schema.access import AccessRules, quote_setting
 from assise.schema.guards import Condition, groups_name
-from assise.schema.managed import Managed, drop_of
-from assise.schema.roles import role_name
-from assise.schema.search.searched import Searched, fill, list_shared, read_blocks, sees_all
+from assise.schema.managed import Managed
+from assise.schema.search.made import grant_functions, list_triggers, make_function, own
+from assise.schema.search.searched import Searched, fill, read_blocks
 from assise.schema.sql import qualify, quote, quote_text
 
 MEANING = read_blocks("meaning.sql")
@@ -116,17 +116,13 @@ class Embedded:
     def describe(self) -> dict[str, object]:
         """What the query needs to know of it."""
         live, rule = self.rows.visible
-        types = self.rows.key.items()
-        is_key = (
-            f"t.{quote(name)} = (b.key ->> {n})::{kind}" for n, (name, kind) in enumerate(types)
-        )
         return {
             "place": self.rows.place,
             "live": live,
             "rule": rule,
             "scopes": self.scopes,
             "key_of_t": self.key_of("t"),
-            "is_key": " AND ".join(is_key),
+            "is_key": self.rows.is_key("t", "b.key"),
             "keys": [*self.rows.key],
             "columns": dict.fromkeys(self.rows.columns, 1),
         }
@@ -173,7 +169,7 @@ class MeaningObjects:
         for kind in TABLES:
             name = f"_meaning_{kind}"
             place = quote(schema, name)
-            create = [fill(MEANING[kind], self._parts), *self._own(f"TABLE {place}")]
+            create = [fill(MEANING[kind], self._parts), *own(self.rules, f"TABLE {place}")]
             drop = [*filter(None, [drops.get(kind)]), f"DROP TABLE IF EXISTS {place} CASCADE"]
             yield Managed("table", "", name, ";\n".join(create), ";\n".join(drop))
         for kind, arguments in SIGNATURES.items():
@@ -181,20 +177,14 @@ class MeaningObjects:
         for table in self.tables:
             parts = {**self._parts, **_list_parts(table)}
             yield self._function(table.made("note"), "", MEANING["note"], parts)
-            yield from _list_triggers(table)
+            yield from list_triggers(table.rows, "meaning_note", before="meaning_")
         for name, (block, arguments) in CALLED.items():
             yield self._function(name, arguments, MEANING[block], self._parts)
-        yield from self._list_grants()
+        functions = {name: arguments for name, (_, arguments) in CALLED.items()}
+        yield from grant_functions(self.rules, functions)
 
-    def _list_grants(self) -> Iterator[Managed]:
-        if not self.rules.has_rules or self.rules.is_forced:
-            return
-        for name, (_, arguments) in CALLED.items():
-            function = f"{quote(self.rules.schema, name)}({arguments})"
-            for role in ("app", "admin"):
-                to = quote(role_name(self.rules.prefix, role))
-                grant = f"GRANT EXECUTE ON FUNCTION {function} TO {to}"
-                yield Managed("grant", "", f"{name} {role}", grant, "")
+    def _function(self, name: str, arguments: str, block: str, parts: Mapping[str, str]) -> Managed:
+        return make_function(self.rules, name, arguments, fill(block, parts))
 
     @cached_property
     def _parts(self) -> dict[str, str]:
@@ -204,31 +194,14 @@ class MeaningObjects:
             for name in ("require", "without", "fields", "fields_without")
         )
         return {
-            **list_shared(self.rules.schema),
             **self.parts,
             **name_parts(self.rules.schema),
             "v": quote(self.tables[0].vector),
             "known": quote_text(json.dumps(known, ensure_ascii=False)),
             "searched": quote_text(json.dumps(self.searched, ensure_ascii=False)),
-            "sees_all": sees_all(self.rules),
             "is_strict": f"({strict})",
             "fused": FUSED,
         }
-
-    def _function(self, name: str, arguments: str, block: str, parts: Mapping[str, str]) -> Managed:
-        function = f"{quote(self.rules.schema, name)}({arguments})"
-        create = [
-            fill(block, parts),
-            *self._own(f"FUNCTION {function}"),
-            f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
-        ]
-        drop = f"DROP FUNCTION IF EXISTS {function}"
-        return Managed("function", "", name, ";\n".join(create), drop)
-
-    def _own(self, what: str) -> list[str]:
-        if not self.rules.has_rules or self.rules.is_forced:
-            return []
-        return [f"ALTER {what} OWNER TO {quote(self.rules.owner)}"]
 
 
 def name_passages(rules: AccessRules, model: str) -> str:
@@ -248,9 +221,7 @@ def create_passages(rules: AccessRules, model: str, dimensions: int, vector: str
         "included": "id, v" if dimensions <= MOST_COVERED else "id",
     }
     text = fill(MEANING["passages"], parts)
-    if rules.has_rules and not rules.is_forced:
-        text += f";\nALTER TABLE {place} OWNER TO {quote(rules.owner)}"
-    return text.split(";\n")
+    return [*text.split(";\n"), *own(rules, f"TABLE {place}")]
 
 
 def _drop_passages(schema: str) -> str:
@@ -292,15 +263,11 @@ def write_statement(table: Embedded, name: str, passages: str = "") -> str:
     """One of the statements of `embed.sql` for a table and the passages of a model."""
     bare = passages.rpartition(".")[2].strip('"')
     schema = table.rules.schema
-    types = table.rows.key.items()
-    key = (
-        f"t.{quote(name)} = (k.key::jsonb ->> {n})::{kind}" for n, (name, kind) in enumerate(types)
-    )
     parts = {
         **name_parts(schema),
         **_list_parts(table),
         "place": table.rows.place,
-        "is_key": " AND ".join(key),
+        "is_key": table.rows.is_key("t", "k.key::jsonb"),
         "is_wanted": table.is_wanted("t"),
         "fields": ", ".join(qualify("t", table.embed.field)),
         "size": " + ".join(
@@ -314,20 +281,3 @@ def write_statement(table: Embedded, name: str, passages: str = "") -> str:
     }
     literal = {part: text.replace("%", "%%") for part, text in parts.items()}
     return fill(EMBEDDING[name], literal)
-
-
-def _list_triggers(table: Embedded) -> Iterator[Managed]:
-    events = {
-        "INSERT": "REFERENCING NEW TABLE AS added ",
-        "UPDATE": "REFERENCING NEW TABLE AS added OLD TABLE AS gone ",
-        "DELETE": "REFERENCING OLD TABLE AS gone ",
-        "TRUNCATE": "",
-    }
-    for event, tables in events.items():
-        name = table.made(event.lower())
-        create = (
-            f"CREATE TRIGGER {quote(name)} AFTER {event} ON {table.rows.place} {tables}FOR EACH"
-            f" STATEMENT EXECUTE FUNCTION {quote(table.rules.schema, table.made('note'))}()"
-        )
-        drop = drop_of("TRIGGER", name, table.rows.place)
-        yield Managed("trigger", table.name, name, create, drop)

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from assise.manifest.model import Manifest
 from assise.schema import search_text
 from assise.schema.access import AccessRules
-from assise.schema.managed import Managed, ManagedKind, drop_of
-from assise.schema.roles import role_name
+from assise.schema.managed import Managed
 from assise.schema.search.log import LOG, LOG_FUNCTIONS, LOG_TABLES, list_log_parts
+from assise.schema.search.made import grant_functions, list_triggers, make_function, own
 from assise.schema.search.meaning import (
     CALLED,
     MeaningObjects,
@@ -148,7 +148,7 @@ class _Objects:
         if embedded := find_embedded(self.rules, self.vector):
             meaning = MeaningObjects(self.rules, embedded, self._known(), self.shared)
             yield from meaning.list_objects()
-        yield from self._list_grants()
+        yield from grant_functions(self.rules, self._list_called())
 
     def _known(self) -> dict[str, object]:
         """What `search` knows of each table."""
@@ -202,7 +202,7 @@ class _Objects:
             if kind == "rank" and not table.vector:
                 block = _without_blocks(block)
             yield self._function(table.made(kind), SIGNATURES[kind], block, parts)
-        yield from _list_triggers(table)
+        yield from list_triggers(table, "index")
         if columns := table.index:
             yield self._index(table, columns)
 
@@ -218,40 +218,22 @@ class _Objects:
     ) -> Managed:
         """A table of ours; it goes by itself, since no table of users depends on it."""
         place = quote(self.schema, name)
-        create = [*statements, *self._own(f"TABLE {place}")]
+        create = [*statements, *own(self.rules, f"TABLE {place}")]
         drop = [*(drops or []), f"DROP TABLE IF EXISTS {place}"]
         return Managed("table", table, name, ";\n".join(create), ";\n".join(drop))
 
     def _function(self, name: str, arguments: str, block: str, parts: Mapping[str, str]) -> Managed:
-        function = f"{quote(self.schema, name)}({arguments})"
-        create = [
-            fill(block, parts),
-            *self._own(f"FUNCTION {function}"),
-            f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
-        ]
-        drop = f"DROP FUNCTION IF EXISTS {function}"
-        return Managed("function", "", name, ";\n".join(create), drop)
+        return make_function(self.rules, name, arguments, fill(block, parts))
 
-    def _own(self, what: str) -> list[str]:
-        if not self.rules.has_rules or self.rules.is_forced:
-            return []
-        return [f"ALTER {what} OWNER TO {quote(self.rules.owner)}"]
-
-    def _list_grants(self) -> Iterator[Managed]:
-        if not self.rules.has_rules or self.rules.is_forced:
-            return
+    def _list_called(self) -> dict[str, str]:
+        """The functions that users call, with their arguments."""
         functions = {"search": MANY, "search_suggest": SUGGEST}
         functions |= {table.function: ONE for table in self.tables}
         if list_log_parts(self.rules):
             functions |= {name: arguments for name, (_, arguments) in LOG_FUNCTIONS.items()}
             for name in ("_search_person", "_search_popular"):
                 functions.pop(name)
-        for name, arguments in functions.items():
-            function = f"{quote(self.schema, name)}({arguments})"
-            for role in ("app", "admin"):
-                to = quote(role_name(self.rules.prefix, role))
-                create = f"GRANT EXECUTE ON FUNCTION {function} TO {to}"
-                yield Managed("grant", "", f"{name} {role}", create, "")
+        return functions
 
 
 def _comment(*made: str) -> str:
@@ -272,23 +254,6 @@ def _without_blocks(block: str) -> str:
     _, _, rows = rest.partition("    ELSE\n")
     body, _, after = rows.partition("    END IF;\n")
     return before + body + after
-
-
-def _list_triggers(table: Searched) -> Iterator[Managed]:
-    events = {
-        "INSERT": "REFERENCING NEW TABLE AS added ",
-        "UPDATE": "REFERENCING NEW TABLE AS added OLD TABLE AS gone ",
-        "DELETE": "REFERENCING OLD TABLE AS gone ",
-        "TRUNCATE": "",
-    }
-    for event, tables in events.items():
-        name = table.made(event.lower())
-        create = (
-            f"CREATE TRIGGER {quote(name)} AFTER {event} ON {table.place} {tables}"
-            f"FOR EACH STATEMENT EXECUTE FUNCTION {table.quoted('index')}()"
-        )
-        kind: ManagedKind = "trigger"
-        yield Managed(kind, table.name, name, create, drop_of("TRIGGER", name, table.place))
 
 
 __all__ = [

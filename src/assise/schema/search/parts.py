@@ -82,23 +82,15 @@ def _list_keys(table: Searched) -> dict[str, str]:
         "key_variables": ", ".join(f"_key{n}" for n, _ in enumerate(key)),
         "first_variable": "_key0",
         "t_aggregates": ", ".join(f"array_agg({name})" for name in qualify("t", key)),
-        "key_of_w": _is_key("w", table, "_key"),
-        "key_of_f": _is_key("f", table, "_key"),
-        "key_of_t": quote_text(_is_key("t", table, "$1")),
+        "key_of_w": table.is_key("w", "_key"),
+        "key_of_f": table.is_key("f", "_key"),
+        "key_of_t": quote_text(table.is_key("t", "$1")),
         "after_key": f"({', '.join(qualify('s', key))}) > ({', '.join(after)})",
     }
 
 
 def _order(row: str, table: Searched) -> str:
     return f"ORDER BY {', '.join(qualify(row, [*table.key, 'part']))}" if table.vector else ""
-
-
-def _is_key(row: str, table: Searched, key: str) -> str:
-    """That a row has a key, which is JSON."""
-    columns = zip(qualify(row, table.key), table.key.values(), strict=True)
-    return " AND ".join(
-        f"{name} = ({key} ->> {n})::{kind}" for n, (name, kind) in enumerate(columns)
-    )
 
 
 def _read_texts(table: Searched) -> dict[str, str]:
@@ -170,7 +162,7 @@ def _boost_rows(table: Searched) -> dict[str, str]:
     )
     boosted = "round(1e5 * {score} * {factor}) / 1e5"
     of_row = f"SELECT {factor} AS factor FROM {table.place} AS t WHERE"
-    own = f"({of_row} {_is_key('t', table, '_key')})"
+    own = f"({of_row} {table.is_key('t', '_key')})"
     of_s = f"CROSS JOIN LATERAL ({of_row} {table.same('t', 's')}) AS b"
     return {
         "boosted": quote_text(boosted.format(score="s.score", factor="b.factor")),

@@ -223,6 +223,13 @@ class Searched:
         columns = dict.fromkeys(each.column for each in guard.read) if guard else {}
         return tuple(dict.fromkeys([*columns, *self.key])) if len(columns) == 1 else ()
 
+    def is_key(self, row: str, key: str) -> str:
+        """That a row has a key, which is a JSON array."""
+        columns = zip(qualify(row, self.key), self.key.values(), strict=True)
+        return " AND ".join(
+            f"{name} = ({key} ->> {n})::{kind}" for n, (name, kind) in enumerate(columns)
+        )
+
     def same(self, one: str, other: str) -> str:
         """That two rows have the same key."""
         return " AND ".join(equate(qualify(one, self.key), qualify(other, self.key)))

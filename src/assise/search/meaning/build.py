@@ -15,6 +15,7 @@ from typing import cast
 from assise.errors import EmbedderError
 from assise.postgres import locks
 from assise.postgres.connection import Connection
+from assise.schema.search.made import has_owner
 from assise.schema.search.meaning import (
     Embedded,
     create_passages,
@@ -383,7 +384,7 @@ def _group(passages: Mapping[str, list[Passage]]) -> Iterator[dict[str, list[Pas
 def _as_owner(builder: PassageBuilder) -> Iterator[None]:
     """What is made belongs to the owner of the tables, who may also vacuum it."""
     rules, connection = builder.tables[0].rules, builder.connection
-    if not rules.has_rules or rules.is_forced:
+    if not has_owner(rules):
         yield
         return
     connection.execute(f"SET ROLE {quote(rules.owner)}")
