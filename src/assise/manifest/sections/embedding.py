@@ -11,8 +11,8 @@ from pydantic import field_validator, model_validator
 from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.columns import list_columns
-from assise.manifest.sections.search import TEXTS
-from assise.wording import nearest, show
+from assise.manifest.sections.search import check_texts
+from assise.wording import show
 
 DEFAULT_CHUNK = "400 tokens"
 _CHUNK = re.compile(r"(\d{2,4}) tokens")
@@ -85,15 +85,8 @@ def _check_embed(place: Place, embed: Embed, tables: Tables) -> Iterator[Problem
     types = list_columns(place[1], tables)
     if not embed.field:
         yield Problem(place, "names no column", remedy="Write embed: [name, description].")
-    for i, name in enumerate(embed.field):
-        if name in embed.field[:i]:
-            yield Problem(place, "is embedded twice", show(name), "Name it once.")
-        elif name not in types:
-            message = f"is not a column of {show(place[1])}"
-            yield Problem(place, message, show(name), nearest(name, types))
-        elif types[name] not in TEXTS and not types[name].startswith("varchar"):
-            message = f"is of type {types[name]}, which holds no text"
-            yield Problem(place, message, show(name), "Name columns of type text.")
+    places = [place] * len(embed.field)
+    yield from check_texts(embed.field, places, types, act="embedded")
     found = _CHUNK.fullmatch(embed.chunk)
     if found is None or not _SMALLEST <= int(found[1]) <= _LARGEST:
         remedy = f"Write {_SMALLEST} to {_LARGEST} tokens: {DEFAULT_CHUNK}."

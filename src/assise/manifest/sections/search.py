@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 from pydantic import field_validator
@@ -14,7 +14,7 @@ from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import is_keep
 from assise.wording import nearest, show
 
-TEXTS = frozenset({"text", "citext", "text[]"})
+_TEXTS = frozenset({"text", "citext", "text[]"})
 """Types whose values are searched; of a varchar too."""
 
 MAX_COLUMNS = 4
@@ -78,16 +78,10 @@ def _check_search(place: Place, search: Search, tables: Tables) -> Iterator[Prob
     if len(search.columns) > MAX_COLUMNS:
         remedy = "Leave columns out, or join them in a generated column."
         yield Problem(place, f"searches {len(search.columns)} columns, over 4", remedy=remedy)
-    for i, name in enumerate(search.columns):
-        at = (*place, "title") if name == search.title else (*place, "body")
-        if name in search.columns[:i]:
-            yield Problem(at, "is searched twice", show(name), "Name it once.")
-        elif name not in types:
-            message = f"is not a column of {show(place[1])}"
-            yield Problem(at, message, show(name), nearest(name, types))
-        elif types[name] not in TEXTS and not types[name].startswith("varchar"):
-            message = f"is of type {types[name]}, which holds no text"
-            yield Problem(at, message, show(name), "Name columns of type text.")
+    places = [
+        (*place, "title") if name == search.title else (*place, "body") for name in search.columns
+    ]
+    yield from check_texts(search.columns, places, types, act="searched")
     yield from _check_languages(place, search, types)
     for name in search.exact:
         if name not in search.columns:
@@ -100,6 +94,21 @@ def _check_search(place: Place, search: Search, tables: Tables) -> Iterator[Prob
         elif not 0 < weight <= MAX_WEIGHT:
             yield Problem(at, "is no weight", str(weight), f"Write 0.1 to {MAX_WEIGHT}.")
     yield from _check_ranking(place, search, types)
+
+
+def check_texts(
+    names: Sequence[str], places: Sequence[Place], types: Mapping[str, str], *, act: str
+) -> Iterator[Problem]:
+    """Check that columns are named once, are there, and hold text; each has its place."""
+    for i, (name, at) in enumerate(zip(names, places, strict=True)):
+        if name in names[:i]:
+            yield Problem(at, f"is {act} twice", show(name), "Name it once.")
+        elif name not in types:
+            message = f"is not a column of {show(at[1])}"
+            yield Problem(at, message, show(name), nearest(name, types))
+        elif types[name] not in _TEXTS and not types[name].startswith("varchar"):
+            message = f"is of type {types[name]}, which holds no text"
+            yield Problem(at, message, show(name), "Name columns of type text.")
 
 
 def _check_ranking(place: Place, search: Search, types: Mapping[str, str]) -> Iterator[Problem]:
