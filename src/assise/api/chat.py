@@ -49,7 +49,7 @@ class ChatEndpoints:
         caller = await self.context.find_caller(request)
         if caller.user_id is None:
             raise TokenError("a token is needed")
-        asked = _read_message(await self._read(request))
+        asked = _read_message(await self.context.read_body(request))
         known = self.tables
         for name in asked.tables or ():
             if name not in known:
@@ -76,19 +76,6 @@ class ChatEndpoints:
                 last = piece
         body = json.dumps(show_answer(last), ensure_ascii=False, default=str)
         return Response(body.encode(), headers=_PRIVATE, media_type="application/json")
-
-    async def _read(self, request: Request) -> bytes:
-        """The body of a request.
-
-        Raises:
-            RequestError: it is too long.
-        """
-        body, limit = bytearray(), self.context.body_bytes
-        async for part in request.stream():
-            body += part
-            if len(body) > limit:
-                raise RequestError(f"the body has more than {limit:,} bytes", status=413)
-        return bytes(body)
 
 
 def show_answer(answer: object) -> Mapping[str, object]:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from assise.api.cursors import Cursors
 from assise.api.problems import RateError
 from assise.app import POSITION_HEADER, App
-from assise.errors import ForbiddenError, KeysError, TokenError, UsageError
+from assise.errors import ForbiddenError, KeysError, RequestError, TokenError, UsageError
 from assise.extras import load
 from assise.identity.callers import Caller
 from assise.manifest.sections.http import HTTP, Http
@@ -72,6 +72,20 @@ class Context:
     def body_bytes(self) -> int:
         """How long a body may be."""
         return self.app.workspace.setting(BODY_BYTES)
+
+    async def read_body(self, request: Request) -> bytes:
+        """The body of a request.
+
+        Raises:
+            RequestError: it is too long.
+        """
+        parts, size, limit = list[bytes](), 0, self.body_bytes
+        async for part in request.stream():
+            parts.append(part)
+            size += len(part)
+            if size > limit:
+                raise RequestError(f"the body has more than {limit:,} bytes", status=413)
+        return b"".join(parts)
 
     @cached_property
     def _limit(self) -> Any:  # noqa: ANN401 - of a package that may be absent

@@ -391,14 +391,7 @@ class TableEndpoints:
             raise RequestError(
                 "the body is no JSON", status=415, remedy="Send Content-Type: application/json."
             )
-        limit = self.context.body_bytes
-        parts, size = list[bytes](), 0
-        async for part in request.stream():
-            parts.append(part)
-            size += len(part)
-            if size > limit:
-                raise RequestError(f"the body has more than {limit:,} bytes", status=413)
-        return b"".join(parts)
+        return await self.context.read_body(request)
 
     def _read_key(self, request: Request) -> list[object]:
         """The key in a path; one that no row can have is not found."""
