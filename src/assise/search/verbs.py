@@ -126,7 +126,7 @@ class SearchVerbs:
         """The request with the vector of its text, where it needs one."""
         if not needs_vector(request):
             return request
-        model = answer(find_model(asker.manifest, asker.schema), asker.session.fetch)
+        model = answer(find_model(asker.schema), asker.session.fetch)
         if model is None:
             request = without_vector(request)
             self.workspace.log(f"searched by words alone: {NO_VECTOR}")
@@ -393,16 +393,15 @@ class AppSearch:
         Raises:
             UsageError: a table is not searched by meaning, or nothing is embedded.
         """
-        request = Request(
+        return await self.retrieve(
             query_text,
-            entity_types,
-            limit,
+            user_id=user_id,
+            tenant_id=tenant_id,
+            types=entity_types,
+            limit=limit,
             method="semantic",
             threshold=similarity_threshold,
         )
-        request = await self._embed(request)
-        async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
-            return await answer_async(retrieve(self.manifest, request), session.fetch)
 
     async def similar(
         self,
@@ -436,7 +435,7 @@ class AppSearch:
         if not needs_vector(request):
             return request
         async with self.open_session() as session:
-            model = await answer_async(find_model(self.manifest, None), session.fetch)
+            model = await answer_async(find_model(None), session.fetch)
         if model is None:
             return without_vector(request)
         embed = self.embedders.embed_query

@@ -65,9 +65,8 @@ class Embedders:
         return Embedding(name, write_vector(vector))
 
 
-def find_model(manifest: Manifest, schema: str | None) -> Asking[tuple[str, str] | None]:
+def find_model(schema: str | None) -> Asking[tuple[str, str] | None]:
     """The model whose vectors queries read, and its configuration; None where there is none."""
-    del manifest
     name = quote(schema, MODEL) if schema else quote(MODEL)
     (found,) = yield "SELECT to_regproc(%(name)s) IS NOT NULL AS is_there", {"name": name}
     if not found["is_there"]:
