@@ -255,8 +255,9 @@ class PassageBuilder:
 
     def _read(self, table: Embedded, keys: Sequence[str]) -> Iterator[dict[str, list[Passage]]]:
         """The passages of rows, of so much text at once; none of one that is gone, or not wanted."""
-        sizes = {str(key): int(str(size)) for key, size in self._run(table, "measure", keys=keys)}
-        for some in _split(keys, sizes):
+        sizes = dict.fromkeys(keys, 0)
+        sizes |= {str(key): int(str(size)) for key, size in self._run(table, "measure", keys=keys)}
+        for some in _split(sizes, READ_BYTES):
             found: dict[str, list[Passage]] = {key: [] for key in some}
             for key, is_wanted, *values in self._run(table, "read_rows", keys=some):
                 if is_wanted:
@@ -354,30 +355,24 @@ class PassageBuilder:
         return self.connection.execute(statement, values or {"unused": 0})
 
 
-def _split(keys: Sequence[str], sizes: Mapping[str, int]) -> Iterator[list[str]]:
-    """Keys of rows that together have about as many bytes as are read at once."""
+def _split(sizes: Mapping[str, int], most: int) -> Iterator[list[str]]:
+    """The keys of rows whose sizes together are at most so much, or of one larger row."""
     some, size = list[str](), 0
-    for key in keys:
-        if some and size + sizes.get(key, 0) > READ_BYTES:
+    for key, more in sizes.items():
+        if some and size + more > most:
             yield some
             some, size = [], 0
         some.append(key)
-        size += sizes.get(key, 0)
+        size += more
     if some:
         yield some
 
 
 def _group(passages: Mapping[str, list[Passage]]) -> Iterator[dict[str, list[Passage]]]:
     """Rows that together have about as many passages as are embedded at once."""
-    group, size = dict[str, list[Passage]](), 0
-    for key, row in passages.items():
-        if group and size + len(row) > TEXTS:
-            yield group
-            group, size = {}, 0
-        group[key] = row
-        size += len(row)
-    if group:
-        yield group
+    sizes = {key: len(row) for key, row in passages.items()}
+    for keys in _split(sizes, TEXTS):
+        yield {key: passages[key] for key in keys}
 
 
 @contextmanager
