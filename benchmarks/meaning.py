@@ -31,7 +31,7 @@ from assise.search.meaning.embedder import Purpose, Vector, write_vector
 from assise.search.meaning.keep import open_builder
 from assise.search.meaning.local import DIMENSIONS, LocalEmbedder
 from assise.search.meaning.verbs import Embedders
-from assise.search.query import Embedding, Method, Request
+from assise.search.query import Embedding, Ranking, Request
 
 TABLE = """  {name}:
     collection: {name}
@@ -89,7 +89,12 @@ def load(folder: Path, name: str, language: str, embedder: KeptEmbedder) -> Iter
 
 
 def rank(
-    asker: Asker, vectors: Mapping[str, Embedding], name: str, method: Method, text: str, limit: int
+    asker: Asker,
+    vectors: Mapping[str, Embedding],
+    name: str,
+    method: Ranking,
+    text: str,
+    limit: int,
 ) -> list[tuple[str, float]]:
     """The ids of the best rows."""
     vector = None if method == "keyword" else vectors[text]
@@ -114,7 +119,7 @@ def measure(project: Project, folder: Path, name: str, embedder: KeptEmbedder) -
     written = (Embedding(model, write_vector(each)) for each in found)
     vectors = dict(zip(queries.values(), written, strict=True))
     with project.search.open_asker(role="admin") as asker:
-        names: list[Method] = ["hybrid", "keyword", "semantic"]
+        names: list[Ranking] = ["hybrid", "keyword", "semantic"]
         methods: dict[str, Rank] = {
             method: partial(rank, asker, vectors, name, method) for method in names
         }

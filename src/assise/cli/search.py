@@ -43,7 +43,7 @@ class Needed(StrEnum):
     all = "all"
 
 
-class By(StrEnum):
+class RankBy(StrEnum):
     """How rows are ranked."""
 
     keyword = "keyword"
@@ -90,7 +90,7 @@ CursorOption = Annotated[
 ]
 MatchOption = Annotated[Needed, typer.Option("--match", help="How much of the query a hit has.")]
 MethodOption = Annotated[
-    By, typer.Option("--method", help="Rank by words, by meaning, or by both.")
+    RankBy, typer.Option("--method", help="Rank by words, by meaning, or by both.")
 ]
 ThresholdOption = Annotated[
     float | None,
@@ -155,7 +155,7 @@ def query(
     filters: FilterOption = None,
     cursor: CursorOption = None,
     match: MatchOption = Needed.any,
-    method: MethodOption = By.keyword,
+    method: MethodOption = RankBy.keyword,
     threshold: ThresholdOption = None,
     sort: SortOption = None,
     distinct: DistinctOption = None,

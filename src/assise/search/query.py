@@ -35,7 +35,7 @@ Enough = Literal["any", "most", "all"]
 EXACT = 10_000
 """So many hits are counted exactly."""
 
-Method = Literal["keyword", "semantic", "hybrid"]
+Ranking = Literal["keyword", "semantic", "hybrid"]
 """How rows are ranked."""
 
 _ARGUMENTS = (
@@ -74,7 +74,7 @@ class Request:
     sort: Sequence[str] = ()
     distinct: str | None = None
     with_total: bool = True
-    method: Method = "keyword"
+    method: Ranking = "keyword"
     threshold: float | None = None
     vector: Embedding | None = None
 
@@ -296,7 +296,7 @@ def _call(request: Request, schema: str | None) -> str:
 
 
 def check_tables(
-    manifest: Manifest, types: Sequence[str] | None, method: Method = "keyword"
+    manifest: Manifest, types: Sequence[str] | None, method: Ranking = "keyword"
 ) -> None:
     """Check that tables are searched.
 

@@ -17,7 +17,7 @@ from assise.app import App
 from assise.errors import RefusedError, UsageError
 from assise.project import Project
 from assise.search.meaning.local import LocalEmbedder
-from assise.search.query import Method, Request
+from assise.search.query import Ranking, Request
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def shelf(template: Template, tmp_path: object, database: str) -> Project:
 
 
 @pytest.mark.parametrize("method", ["semantic", "hybrid"])
-def test_a_question_finds_what_it_means(shelf: Project, method: Method) -> None:
+def test_a_question_finds_what_it_means(shelf: Project, method: Ranking) -> None:
     asked = {
         "how do I protect my web service": "Sécuriser une API",
         "mon chien n'obéit pas": "Training a dog",

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from assise.project import Project
 from assise.search.meaning.build import PassageBuilder, Using
-from assise.search.meaning.embedder import Model, Purpose, Vector, normalize
+from assise.search.meaning.embedder import EmbeddingModel, Purpose, Vector, normalize
 from assise.search.meaning.keep import open_builder
 from assise.search.meaning.verbs import Embedders
 
@@ -39,7 +39,7 @@ class WordEmbedder:
     """Counts how many texts it has embedded, and may fail at one of them."""
 
     def __init__(self, build: str = "1") -> None:
-        self.model = Model("words", build, DIMENSIONS, 512)
+        self.model = EmbeddingModel("words", build, DIMENSIONS, 512)
         self.texts = list[str]()
         self.fails_after = 10**9
 

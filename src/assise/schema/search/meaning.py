@@ -47,7 +47,7 @@ hundredth and the highest one, with the model's weight; of a table that has only
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedTable:
     """A table whose rows are searched by meaning; `vector` is the schema of pgvector."""
 
     rules: AccessRules
@@ -128,12 +128,12 @@ class Embedded:
         }
 
 
-def find_embedded(rules: AccessRules, vector: str | None) -> list[Embedded]:
+def find_embedded(rules: AccessRules, vector: str | None) -> list[EmbeddedTable]:
     """The tables of a manifest that are searched by meaning; none without pgvector."""
     found = {name: EMBED.of(table) for name, table in rules.manifest.tables.items()}
     if vector is None:
         return []
-    return [Embedded(rules, name, embed, vector) for name, embed in found.items() if embed]
+    return [EmbeddedTable(rules, name, embed, vector) for name, embed in found.items() if embed]
 
 
 def is_embedded(manifest: Manifest) -> bool:
@@ -158,7 +158,7 @@ class MeaningObjects:
     """What search by meaning has in a database beside the passages, which have a table a model."""
 
     rules: AccessRules
-    tables: list[Embedded]
+    tables: list[EmbeddedTable]
     searched: Mapping[str, object]
     parts: Mapping[str, str]
 
@@ -235,7 +235,7 @@ def _drop_passages(schema: str) -> str:
     return f"DO {quote_text(body)}"
 
 
-def _list_parts(table: Embedded) -> dict[str, str]:
+def _list_parts(table: EmbeddedTable) -> dict[str, str]:
     texts = [f"{{row}}.{quote(name)}::text" for name in table.embed.field]
     pairs = [(each.format(row="a"), each.format(row="t")) for each in texts]
     if table.embed.where is not None:
@@ -259,7 +259,7 @@ def call_similar(schema: str | None) -> str:
     return f"SELECT * FROM {function}({arguments}, %(threshold)s) ORDER BY place"
 
 
-def write_statement(table: Embedded, name: str, passages: str = "") -> str:
+def write_statement(table: EmbeddedTable, name: str, passages: str = "") -> str:
     """One of the statements of `embed.sql` for a table and the passages of a model."""
     bare = passages.rpartition(".")[2].strip('"')
     schema = table.rules.schema

@@ -26,7 +26,7 @@ _TRIES = 3
 
 
 @dataclass(frozen=True)
-class Source:
+class NumberedSource:
     """A row that an answer may cite by its number."""
 
     number: int
@@ -48,7 +48,7 @@ class ChatAnswer:
 
     response: str
     contexts_used: list[SourceContext]
-    sources: list[Source]
+    sources: list[NumberedSource]
     citations: list[Citation]
     is_answered: bool
     problem: str | None
@@ -164,9 +164,9 @@ class Answering:
             return None
 
 
-def _list_sources(contexts: Sequence[SourceContext]) -> list[Source]:
+def _list_sources(contexts: Sequence[SourceContext]) -> list[NumberedSource]:
     return [
-        Source(n, each.source_type, each.source_id, each.title, each.relevance_score)
+        NumberedSource(n, each.source_type, each.source_id, each.title, each.relevance_score)
         for n, each in enumerate(contexts, 1)
     ]
 

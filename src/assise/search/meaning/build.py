@@ -17,7 +17,7 @@ from assise.postgres import locks
 from assise.postgres.connection import Connection
 from assise.schema.search.made import has_owner
 from assise.schema.search.meaning import (
-    Embedded,
+    EmbeddedTable,
     create_passages,
     name_passages,
     write_statement,
@@ -81,7 +81,7 @@ class PassageBuilder:
     """
 
     connection: Connection
-    tables: Sequence[Embedded]
+    tables: Sequence[EmbeddedTable]
     using: Using
     others: Mapping[str, Embedder]
     should_stop: Callable[[], bool] = lambda: False
@@ -148,7 +148,7 @@ class PassageBuilder:
         """All models, as `list_models` of embed.sql has them."""
         return self._run(self.tables[0], "list_models")
 
-    def list_new(self) -> list[Embedded]:
+    def list_new(self) -> list[EmbeddedTable]:
         """The tables that the model has not, or has from other columns or under other rules."""
         name = self.using.embedder.model.full_name
         return [
@@ -157,7 +157,7 @@ class PassageBuilder:
             if self._run(table, "made_from", model=name, source=table.name) != [(table.made_from,)]
         ]
 
-    def count_waiting(self, table: Embedded) -> int:
+    def count_waiting(self, table: EmbeddedTable) -> int:
         """How many rows of a table have changed."""
         return int(str(self._run(table, "count_changed", source=table.name)[0][0]))
 
@@ -182,11 +182,11 @@ class PassageBuilder:
                     tokens += sum(map(count_tokens, new.values()))
         return texts, tokens
 
-    def _list_changed(self, table: Embedded, after: str | None) -> list[tuple[object, ...]]:
+    def _list_changed(self, table: EmbeddedTable, after: str | None) -> list[tuple[object, ...]]:
         values = {"source": table.name, "after": after, "limit": ROWS}
         return self._run(table, "list_changed", **values)
 
-    def read_state(self, table: Embedded) -> PassageState:
+    def read_state(self, table: EmbeddedTable) -> PassageState:
         """How far a table is embedded by the model whose vectors queries read."""
         waiting, since = self._run(table, "count_changed", source=table.name)[0]
         models = self.list_models()
@@ -231,7 +231,7 @@ class PassageBuilder:
             self._run(first, "build_near")
             self.connection.execute("RESET maintenance_work_mem")
 
-    def _embed_table(self, table: Embedded) -> Spent:
+    def _embed_table(self, table: EmbeddedTable) -> Spent:
         spent, after, size = Spent(), None, self.count_waiting(table)
         models = self._find_models()
         while not self.should_stop():
@@ -253,7 +253,9 @@ class PassageBuilder:
             self._run(table, "forget_kept", place)
         return spent
 
-    def _read(self, table: Embedded, keys: Sequence[str]) -> Iterator[dict[str, list[Passage]]]:
+    def _read(
+        self, table: EmbeddedTable, keys: Sequence[str]
+    ) -> Iterator[dict[str, list[Passage]]]:
         """The passages of rows, of so much text at once; none of one that is gone, or not wanted."""
         sizes = dict.fromkeys(keys, 0)
         sizes |= {str(key): int(str(size)) for key, size in self._run(table, "measure", keys=keys)}
@@ -266,7 +268,7 @@ class PassageBuilder:
 
     def _embed_group(
         self,
-        table: Embedded,
+        table: EmbeddedTable,
         models: dict[str, Embedder],
         group: Mapping[str, Sequence[Passage]],
         spent: Spent,
@@ -284,7 +286,7 @@ class PassageBuilder:
 
     def _find_vectors(
         self,
-        table: Embedded,
+        table: EmbeddedTable,
         place: str,
         embedder: Embedder,
         group: Mapping[str, Sequence[Passage]],
@@ -308,7 +310,7 @@ class PassageBuilder:
 
     def _write(
         self,
-        table: Embedded,
+        table: EmbeddedTable,
         group: Mapping[str, Sequence[Passage]],
         versions: Mapping[str, int],
         vectors: Mapping[str, Mapping[bytes, str]],
@@ -349,7 +351,7 @@ class PassageBuilder:
         return name_passages(self.tables[0].rules, self.using.embedder.model.full_name)
 
     def _run(
-        self, table: Embedded, name: str, place: str = "", /, **values: object
+        self, table: EmbeddedTable, name: str, place: str = "", /, **values: object
     ) -> list[tuple[object, ...]]:
         statement = write_statement(table, name, place or self._place)
         return self.connection.execute(statement, values or {"unused": 0})

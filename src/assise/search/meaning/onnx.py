@@ -17,7 +17,7 @@ from typing import Any
 
 from assise import extras
 from assise.errors import EmbedderError
-from assise.search.meaning.embedder import Model, Purpose, Vector, normalize
+from assise.search.meaning.embedder import EmbeddingModel, Purpose, Vector, normalize
 
 TOKENS = 256
 """Of a text, where the folder does not say."""
@@ -32,7 +32,7 @@ class OnnxEmbedder:
     folder: Path
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> EmbeddingModel:
         """The model; its build is the hash of its file.
 
         Raises:
@@ -44,7 +44,7 @@ class OnnxEmbedder:
         size = self._session.get_outputs()[0].shape[-1]
         if not isinstance(size, int):
             size = len(self._run(["a"])[0])
-        return Model(self.folder.name, f"onnx-{build}", size, self._tokens)
+        return EmbeddingModel(self.folder.name, f"onnx-{build}", size, self._tokens)
 
     def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
         """The vector of each text, of length 1.

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from assise import extras
 from assise.errors import EmbedderError
 from assise.manifest.sections.embedding import ServerModel
-from assise.search.meaning.embedder import Model, Purpose, Vector, normalize
+from assise.search.meaning.embedder import EmbeddingModel, Purpose, Vector, normalize
 from assise.search.meaning.passages import count_tokens
 
 MODELS = {
@@ -43,7 +43,7 @@ class ServedEmbedder:
     timeout_s: float = 60.0
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> EmbeddingModel:
         """The model; its build is the server.
 
         Raises:
@@ -57,7 +57,7 @@ class ServedEmbedder:
                 f"the dimensions of {name} are not known",
                 remedy="Write them into the manifest: embedder: {openai: {dimensions: …}}.",
             )
-        return Model(name, f"{self._host}/{dimensions}", dimensions, TOKENS)
+        return EmbeddingModel(name, f"{self._host}/{dimensions}", dimensions, TOKENS)
 
     def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
         """The vector of each text, of length 1.
