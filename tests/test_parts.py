@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from assise.cli.nouns import NOUNS
+from assise.extras import load
 from assise.parts import PARTS, Part
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +32,8 @@ def test_the_word_of_a_part_stands_in_all_places(part: Part) -> None:
         assert [*folder.glob("0001_*.sql")]
         declared = "".join(path.read_text() for path in (SOURCE / part.name).glob("*.py"))
         assert re.search(rf'Bookkeeping\("{part.bookkeeping}", ', declared)
+    if part.jobs is not None:
+        assert callable(load(part.jobs).list_jobs)
     if part.extra is not None:
         assert part.extra in PROJECT["project"]["optional-dependencies"]
 

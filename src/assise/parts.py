@@ -9,22 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from assise.access import purge, rules
-from assise.analytics import jobs as analytics_jobs
+from assise.access import rules
 from assise.analytics import tables as analytics_tables
 from assise.audit import tables as audit
-from assise.audit import verbs as audit_verbs
-from assise.cache import relay
 from assise.cache import tables as cache_tables
+from assise.extras import load
 from assise.partitions import tables as partitions
 from assise.revisions import owner as revisions_owner
-from assise.revisions import refresh
-from assise.search import jobs as search_jobs
 from assise.search import tables as search_tables
 from assise.worker import books
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from assise.workspace import Additions, Job, LoadedTables, Owner
 
@@ -40,7 +36,7 @@ class Part:
         bookkeeping: its row in `assise.part`.
         page: its page in the documentation.
         additions: what it adds to the tables of a load.
-        list_jobs: what the worker runs for the tables of a load.
+        jobs: the module whose `list_jobs` says what the worker runs for the tables of a load.
         is_face: whether it stands above applications, as the command line does, and is no job.
     """
 
@@ -51,7 +47,7 @@ class Part:
     bookkeeping: str | None = None
     page: str = ""
     additions: Additions | None = None
-    list_jobs: Callable[[LoadedTables], Sequence[Job]] | None = None
+    jobs: str | None = None
     is_face: bool = False
 
 
@@ -66,7 +62,7 @@ PARTS = (
         bookkeeping="access",
         page="how-to/access.md",
         additions=rules,
-        list_jobs=purge.list_jobs,
+        jobs="assise.access.purge",
     ),
     Part(
         "search",
@@ -76,7 +72,7 @@ PARTS = (
         bookkeeping="search",
         page="how-to/search.md",
         additions=search_tables,
-        list_jobs=search_jobs.list_jobs,
+        jobs="assise.search.jobs",
     ),
     Part(
         "analytics",
@@ -86,7 +82,7 @@ PARTS = (
         bookkeeping="analytics",
         page="how-to/events.md",
         additions=analytics_tables,
-        list_jobs=analytics_jobs.list_jobs,
+        jobs="assise.analytics.jobs",
     ),
     Part(
         "cache",
@@ -96,7 +92,7 @@ PARTS = (
         bookkeeping="cache",
         page="how-to/cache.md",
         additions=cache_tables,
-        list_jobs=relay.list_jobs,
+        jobs="assise.cache.relay",
     ),
     Part("monitor", page="how-to/monitor.md"),
     Part(
@@ -107,7 +103,7 @@ PARTS = (
         bookkeeping="revisions",
         page="how-to/revisions.md",
         additions=revisions_owner,
-        list_jobs=refresh.list_jobs,
+        jobs="assise.revisions.refresh",
     ),
     Part(
         "audit",
@@ -116,7 +112,7 @@ PARTS = (
         bookkeeping="audit",
         page="how-to/audit.md",
         additions=audit,
-        list_jobs=audit_verbs.list_jobs,
+        jobs="assise.audit.verbs",
     ),
     Part(
         "partitions",
@@ -124,7 +120,7 @@ PARTS = (
         sections=("partitions",),
         page="how-to/partitions.md",
         additions=partitions,
-        list_jobs=partitions.list_jobs,
+        jobs="assise.partitions.tables",
     ),
     Part(
         "worker",
@@ -171,4 +167,4 @@ def list_additions() -> Sequence[Additions]:
 
 def list_jobs(tables: LoadedTables) -> Sequence[Job]:
     """The jobs of all parts for the tables of a load."""
-    return [job for part in PARTS if part.list_jobs for job in part.list_jobs(tables)]
+    return [job for part in PARTS if part.jobs for job in load(part.jobs).list_jobs(tables)]
