@@ -20,7 +20,7 @@ ROWS = "t s w f b p".split()
 """Aliases of rows in the blocks."""
 
 PAIRS = [("a", "t"), ("p", "k"), ("f", "k"), ("w", "k"), ("t", "k")]
-PAIRS += [("t", "w"), ("w", "f"), ("t", "f"), ("t", "p"), ("o", "w"), ("t", "s")]
+PAIRS += [("t", "w"), ("w", "f"), ("t", "f"), ("t", "p"), ("o", "w")]
 """Pairs of rows that a block compares by their keys."""
 
 SHARE = "round(1e10 * {score} / {possible}) / 1e10"
