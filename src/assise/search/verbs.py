@@ -29,10 +29,9 @@ from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.meaning.build import PassageBuilder, PassageState, Spent
-from assise.search.meaning.choose import describe_cost
+from assise.search.meaning.choose import describe_cost, is_remote
 from assise.search.meaning.keep import open_builder
 from assise.search.meaning.retrieve import FoundPassage, find_similar, retrieve
-from assise.search.meaning.served import ServedEmbedder
 from assise.search.meaning.verbs import (
     NO_VECTOR,
     Embedders,
@@ -147,7 +146,7 @@ class SearchVerbs:
         with self._passages() as builder:
             with builder.alone():
                 cost = ""
-                if isinstance(builder.using.embedder, ServedEmbedder):
+                if is_remote(builder.using.embedder):
                     cost = describe_cost(builder.using.embedder, *builder.estimate())
             if cost and not confirm(cost):
                 raise UsageError(f"not confirmed: {cost}", remedy=CONFIRM)

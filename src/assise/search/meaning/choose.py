@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TypeGuard
 from urllib.parse import urlsplit
 
 from assise.manifest.sections.embedding import Meaning, NamedEmbedder
@@ -46,20 +47,24 @@ def read_embedder(described: str) -> Meaning:
     return Meaning.model_validate_json(described)
 
 
+def is_remote(embedder: Embedder) -> TypeGuard[ServedEmbedder]:
+    """Whether texts go to another machine."""
+    if not isinstance(embedder, ServedEmbedder):
+        return False
+    return urlsplit(embedder.server.base_url).hostname not in LOCAL_HOSTS
+
+
 def describe_cost(embedder: Embedder, texts: int, tokens: int) -> str:
     """What is asked before texts go to another machine; empty where they do not.
 
     >>> describe_cost(LocalEmbedder(), 10, 100)
     ''
     """
-    if not isinstance(embedder, ServedEmbedder) or not texts:
+    if not is_remote(embedder) or not texts:
         return ""
-    address = urlsplit(embedder.server.base_url)
-    if address.hostname in LOCAL_HOSTS:
-        return ""
+    host = urlsplit(embedder.server.base_url).hostname
     price, name = embedder.price, embedder.server.model
     cost = "" if price is None else f", for about ${max(tokens * price / 1e6, 0.01):,.2f}"
     return (
-        f"{texts:,} texts of about {tokens:,} tokens go to {address.hostname}, to be embedded by"
-        f" {name}{cost}"
+        f"{texts:,} texts of about {tokens:,} tokens go to {host}, to be embedded by {name}{cost}"
     )

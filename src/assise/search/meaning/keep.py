@@ -13,7 +13,7 @@ from assise.postgres.connection import Connection
 from assise.schema.access import AccessRules
 from assise.schema.search.meaning import find_embedded
 from assise.search.meaning.build import PassageBuilder, Using
-from assise.search.meaning.choose import describe_cost, describe_embedder, read_embedder
+from assise.search.meaning.choose import describe_embedder, is_remote, read_embedder
 from assise.search.meaning.embedder import Embedder
 from assise.search.meaning.verbs import Embedders
 from assise.search.tables import find_vector
@@ -62,7 +62,7 @@ def _open_others(builder: PassageBuilder, embedders: Embedders) -> dict[str, Emb
     for name, _place, _dimensions, _is_active, described in builder.list_models():
         with suppress(AssiseError, ValueError):
             embedder = embedders.open(read_embedder(json.dumps(described)))
-            if embedder.model.full_name == name and not describe_cost(embedder, 1, 1):
+            if embedder.model.full_name == name and not is_remote(embedder):
                 found[str(name)] = embedder
     found.pop(builder.using.embedder.model.full_name, None)
     return found
@@ -82,7 +82,7 @@ def embed_changed(
         builder = open_builder(connection, tables, embedders, should_stop=should_stop)
         is_waiting = any(map(builder.count_waiting, builder.tables))
         is_new = not builder.is_made() or builder.list_new()
-        if is_waiting and is_new and describe_cost(builder.using.embedder, 1, 1):
+        if is_waiting and is_new and is_remote(builder.using.embedder):
             return ""
         try:
             if not is_waiting:
