@@ -24,7 +24,6 @@ type Fields<'j> = [(String, Json<'j>)];
 pub struct Assembler {
     plan: Shredder,
     names: Vec<Vec<String>>,
-    key_widths: Vec<usize>,
 }
 
 /// One level of one row.
@@ -63,8 +62,7 @@ impl Assembler {
             }
             names.push(of_level);
         }
-        let key_widths = plan.tables.iter().map(|table| table.key_width).collect();
-        Some(Assembler { plan, names, key_widths })
+        Some(Assembler { plan, names })
     }
 
     /// The document of a row and its child rows; its fields in the order of a source.
@@ -113,8 +111,7 @@ impl<'a> Build<'a> {
         if place.extra.iter().any(|(name, _)| name != "$missing") {
             return Ok(true);
         }
-        let table = level.table;
-        let width = self.of.key_widths[table];
+        let width = self.of.plan.tables[level.table].key_width;
         let has_cell = level
             .indexes
             .iter()
@@ -249,7 +246,7 @@ impl<'a> Build<'a> {
         };
         let start = out.len();
         let kind = push_value(out, json, hint)?;
-        if column.is_key || (kind == NULL && column.is_null_told) {
+        if column.is_key {
             return Err(Declined);
         }
         let mut again = Vec::new();
@@ -290,7 +287,7 @@ impl<'a> Build<'a> {
                 (fields, true)
             }
             Some(json) => {
-                let inner = Place { number, row: place.row, extra: &[], ..*place };
+                let inner = Place { number, extra: &[], ..*place };
                 if self.is_set(&inner)? {
                     return Err(Declined);
                 }
@@ -298,7 +295,7 @@ impl<'a> Build<'a> {
             }
             None => (&[], false),
         };
-        let inner = Place { number, row: place.row, extra, ordinals: place.ordinals, is_there };
+        let inner = Place { number, extra, is_there, ..*place };
         // A note `{}` says only what nothing else says.
         if is_there && extra.is_empty() && self.is_set(&inner)? {
             return Err(Declined);
@@ -357,7 +354,7 @@ impl<'a> Build<'a> {
         out: &mut Vec<u8>,
         depth: usize,
     ) -> Answer<u8> {
-        let width = self.of.key_widths[child];
+        let width = self.of.plan.tables[child].key_width;
         let ordinal = row.get(width - 1).copied().flatten();
         if ordinal != Some(&position.to_be_bytes()[..]) {
             return Err(Declined);

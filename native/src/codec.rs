@@ -168,14 +168,10 @@ impl Codec {
                     Held::Unfit
                 }
             }
-            Codec::Array { element, oid, takes } => {
-                let held = if kind == ARRAY {
-                    hold_array(element, *oid, takes, raw, p, last, out)?
-                } else {
-                    hold_one(element, *oid, kind, raw, p, last, out)?
-                };
-                held
+            Codec::Array { element, oid, takes } if kind == ARRAY => {
+                hold_array(element, *oid, takes, raw, p, last, out)?
             }
+            Codec::Array { element, oid, .. } => hold_one(element, *oid, kind, raw, p, last, out)?,
             _ => return Err(Declined),
         };
         Ok((held, end))
@@ -216,7 +212,7 @@ fn hex_digit(byte: u8) -> Option<u8> {
     (byte as char).to_digit(16).map(|digit| digit as u8)
 }
 
-fn read_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
+pub fn read_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     let mut found = [0; N];
     let mut digits = text.iter().filter(|&&byte| byte != b'-');
     for byte in &mut found {
@@ -337,7 +333,8 @@ fn hold_bool(kind: u8, raw: &[u8], p: usize, last: usize, out: &mut Vec<u8>) -> 
     Ok(if kind == BOOL { Held::Home } else { Held::Read })
 }
 
-fn is_object_id_text(text: &[u8]) -> bool {
+/// Whether a text is how an ObjectId is written.
+pub fn is_object_id_text(text: &[u8]) -> bool {
     text.len() == 24 && text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
@@ -529,11 +526,6 @@ fn hold_day(
     let is_home = is_text == (kind == STRING)
         || (kind == DATE && !push_day(&mut Vec::new(), days + DAYS_TO_2000));
     Ok(if is_home { Held::Home } else { Held::Read })
-}
-
-/// Write the day of a cell of `date` as its text; false outside of the years 1 to 9999.
-pub fn push_day_text(out: &mut Vec<u8>, days: i32) -> bool {
-    push_day(out, i64::from(days) + DAYS_TO_2000)
 }
 
 const ARRAY_HEAD: usize = 20;

@@ -1,10 +1,10 @@
 //! Cells back into values. A cell that no load writes is declined.
 
 use crate::bson::*;
-use crate::calendar::{push_moment, DAYS_TO_2000, DAY_MS, MS_TO_2000};
-use crate::codec::{object_id_of_uuid, push_day_text, Codec, Held, MomentKind, UuidKind};
+use crate::calendar::{push_day, push_moment, DAYS_TO_2000, DAY_MS, MS_TO_2000};
+use crate::codec::{object_id_of_uuid, Codec, Held, MomentKind, UuidKind};
 use crate::json::push_hex;
-use crate::read_json::{begin, finish, parse, push_string, push_value};
+use crate::read_json::{begin, finish, parse, push_string, push_value, push_whole};
 
 fn sized<const N: usize>(cell: &[u8]) -> Answer<[u8; N]> {
     cell.try_into().map_err(|_| Declined)
@@ -168,13 +168,7 @@ fn write_number(is_limited: bool, cell: &[u8], out: &mut Vec<u8>) -> Answer<u8> 
     }
     let is_whole = text[whole + 1..].bytes().all(|digit| digit == b'0');
     if *scale == 0 || (is_limited && is_whole) {
-        let value: i64 = text[..whole].parse().map_err(|_| Declined)?;
-        if let Ok(small) = i32::try_from(value) {
-            out.extend_from_slice(&small.to_le_bytes());
-            return Ok(INT32);
-        }
-        out.extend_from_slice(&value.to_le_bytes());
-        return Ok(INT64);
+        return Ok(push_whole(out, text[..whole].parse().map_err(|_| Declined)?));
     }
     let value: f64 = text.parse().map_err(|_| Declined)?;
     out.extend_from_slice(&value.to_le_bytes());
@@ -199,13 +193,13 @@ fn write_moment(kind: MomentKind, cell: &[u8], out: &mut Vec<u8>) -> Answer<u8> 
 }
 
 fn write_day(is_text: bool, cell: &[u8], out: &mut Vec<u8>) -> Answer<u8> {
-    let days = i32::from_be_bytes(sized(cell)?);
+    let days = i64::from(i32::from_be_bytes(sized(cell)?)) + DAYS_TO_2000;
     let mut text = Vec::with_capacity(10);
-    if is_text && push_day_text(&mut text, days) {
+    if is_text && push_day(&mut text, days) {
         push_string(out, &text);
         return Ok(STRING);
     }
-    out.extend_from_slice(&((i64::from(days) + DAYS_TO_2000) * DAY_MS).to_le_bytes());
+    out.extend_from_slice(&(days * DAY_MS).to_le_bytes());
     Ok(DATE)
 }
 

@@ -15,11 +15,12 @@ pub struct ColumnPlan {
     pub r#type: String,
     pub kind: String,
     pub takes: Vec<u8>,
-    pub is_null_told: bool,
     pub is_key: bool,
 }
 
 /// A key of a level; `name` is its text in `_extra`, in quotes.
+///
+/// What is no column, child table or level is a null.
 #[derive(Debug, Clone)]
 #[cfg_attr(feature = "module", derive(pyo3::FromPyObject))]
 pub struct KeyPlan {
@@ -28,7 +29,6 @@ pub struct KeyPlan {
     pub column: Option<ColumnPlan>,
     pub child: Option<usize>,
     pub level: Option<usize>,
-    pub is_null: bool,
     pub absent: String,
 }
 
@@ -53,7 +53,6 @@ pub struct TablePlan {
     pub key_width: usize,
     pub root: usize,
     pub element: Option<ColumnPlan>,
-    pub is_empty_told: bool,
 }
 
 /// A collection: its tables, parents first, and all levels.
@@ -74,7 +73,6 @@ pub struct Column {
     pub position: usize,
     pub index: usize,
     pub codec: Option<Codec>,
-    pub is_null_told: bool,
     pub is_key: bool,
     takes: [bool; 256],
 }
@@ -90,7 +88,6 @@ impl Column {
             position: plan.position,
             index: plan.index,
             codec,
-            is_null_told: plan.is_null_told,
             is_key: plan.is_key,
             takes,
         }
@@ -137,21 +134,20 @@ impl Level {
         let mut keys = Vec::new();
         let mut by_key = HashMap::new();
         for key in &plan.keys {
-            let what = match (&key.column, key.child, key.level, key.is_null) {
-                (Some(column), None, None, false) => What::Column(Column::new(column)),
-                (None, Some(child), None, false) => What::Child(child),
-                (None, None, Some(level), false) => What::Level(level),
-                (None, None, None, true) => What::Null,
+            let what = match (&key.column, key.child, key.level) {
+                (Some(column), None, None) => What::Column(Column::new(column)),
+                (None, Some(child), None) => What::Child(child),
+                (None, None, Some(level)) => What::Level(level),
+                (None, None, None) => What::Null,
                 _ => return None,
             };
             by_key.insert(key.key.clone(), keys.len());
-            let is_null_told = key.absent == "null" && !matches!(what, What::Column(_));
             keys.push(Key {
                 key: key.key.clone(),
                 name: key.name.clone(),
                 what,
                 absent: key.absent.clone(),
-                is_null_told,
+                is_null_told: key.absent == "null",
             });
         }
         (by_key.len() == keys.len()).then_some(Level {

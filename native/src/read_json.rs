@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use crate::bson::*;
-use crate::calendar::parse_moment;
-use crate::calendar::MS_TO_2000;
+use crate::calendar::{parse_moment, MS_TO_2000};
+use crate::codec::{is_object_id_text, read_hex};
 use crate::json::{is_reserved, Leaves};
 
 /// A JSON value; objects keep the order of the cell.
@@ -215,6 +215,20 @@ pub fn push_string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(0);
 }
 
+/// Write an integer in as many bytes as it needs; its type byte.
+pub fn push_whole(out: &mut Vec<u8>, value: i64) -> u8 {
+    match i32::try_from(value) {
+        Ok(small) => {
+            out.extend_from_slice(&small.to_le_bytes());
+            INT32
+        }
+        Err(_) => {
+            out.extend_from_slice(&value.to_le_bytes());
+            INT64
+        }
+    }
+}
+
 /// The key of a document for a name in jsonb.
 pub fn unescape(name: &str) -> Answer<&str> {
     if name.contains('\0') || (is_reserved(name) && !name.starts_with("$$")) {
@@ -347,12 +361,7 @@ impl<'j, 'a> Left<'j, 'a> {
 fn push_number(out: &mut Vec<u8>, text: &str) -> Answer<u8> {
     let start = out.len();
     if let Ok(value) = text.parse::<i64>() {
-        if let Ok(small) = i32::try_from(value) {
-            out.extend_from_slice(&small.to_le_bytes());
-        } else {
-            out.extend_from_slice(&value.to_le_bytes());
-        }
-        let kind = if out.len() - start == 4 { INT32 } else { INT64 };
+        let kind = push_whole(out, value);
         return is_spelled(out, start, kind, text);
     }
     let value: f64 = text.parse().map_err(|_| Declined)?;
@@ -381,15 +390,10 @@ fn push_wrapper(out: &mut Vec<u8>, fields: &[(String, Json)]) -> Answer<Option<u
     };
     match (name.as_str(), value) {
         ("$oid", Json::Text(digits)) => {
-            let is_plain = digits.len() == 24
-                && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-            if !is_plain {
+            if !is_object_id_text(digits.as_bytes()) {
                 return Err(Declined);
             }
-            for i in 0..12 {
-                let byte = u8::from_str_radix(&digits[2 * i..2 * i + 2], 16);
-                out.push(byte.map_err(|_| Declined)?);
-            }
+            out.extend_from_slice(&read_hex::<12>(digits.as_bytes()).ok_or(Declined)?);
             Ok(Some(OBJECT_ID))
         }
         ("$date", Json::Text(text)) => {

@@ -1,9 +1,9 @@
 //! Documents into rows: what `assise.rows.document.visit` gives, byte for byte, or a decline.
 
 use crate::bson::*;
-use crate::codec::Held;
+use crate::codec::{Codec, Held};
 use crate::json::{push_key, Leaves};
-use crate::plan::{Column, Level, Plan, TablePlan, What};
+use crate::plan::{Column, Key, Level, Plan, TablePlan, What};
 
 /// The code of a value that its column reads, beside those of kinds (assise.rows.columns).
 pub const READ: u32 = 512;
@@ -79,6 +79,13 @@ struct Work<'a> {
 struct Frame {
     seen: [u64; 8],
     start: usize,
+}
+
+/// Where the original of a value is noted: under the name of its key, or as the element of its row.
+#[derive(Clone, Copy)]
+enum Beside<'a> {
+    Key(&'a Frame, &'a [u8]),
+    Element,
 }
 
 impl Shredder {
@@ -385,7 +392,11 @@ impl Work<'_> {
         let level = &plan.levels[number];
         let key = &level.keys[at];
         let table = level.table;
+        let beside = Beside::Key(frame, &key.name);
         if kind == NULL && key.is_null_told {
+            if let What::Column(column) = &key.what {
+                self.noted.push((table as u32, column.position as u32, u32::from(NULL)));
+            }
             self.batch.values.typed += 1;
             return Ok(p);
         }
@@ -395,100 +406,101 @@ impl Work<'_> {
                 if is_id && is_container(kind) {
                     return Err(Declined);
                 }
-                self.visit_column(column, table, frame, &key.name, kind, raw, (p, last))
+                self.visit_column(column, table, beside, kind, raw, (p, last))
             }
             What::Child(child) => {
                 let child = *child;
                 if kind == ARRAY {
-                    self.visit_array(child, table, frame, &key.name, raw, (p, last), ordinals, depth)
+                    self.visit_array(child, table, frame, key, raw, (p, last), ordinals, depth)
                 } else if kind == DOCUMENT && plan.elements[child].is_none() {
                     self.part_named(table, frame, &key.name);
                     self.drafts[table].extra.extend_from_slice(b":{\"$one\":true}");
                     self.visit_element(child, kind, raw, (p, last), ordinals, 0, depth)
                 } else {
-                    self.part_named(table, frame, &key.name);
-                    self.note(table, kind, raw, p, last)
+                    self.note_beside(table, beside, kind, raw, (p, last))
                 }
             }
             What::Level(inner) if kind == DOCUMENT => {
                 self.visit_inner(*inner, table, frame, &key.name, raw, (p, last), ordinals, depth)
             }
-            What::Level(_) | What::Null => {
-                self.part_named(table, frame, &key.name);
-                self.note(table, kind, raw, p, last)
-            }
+            What::Level(_) | What::Null => self.note_beside(table, beside, kind, raw, (p, last)),
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
     fn visit_column(
         &mut self,
         column: &Column,
         table: usize,
-        frame: &Frame,
-        name: &[u8],
+        beside: Beside,
         kind: u8,
         raw: &[u8],
         (p, last): (usize, usize),
     ) -> Answer<usize> {
-        let place = (table as u32, column.position as u32);
-        if kind == NULL && column.is_null_told {
-            self.noted.push((place.0, place.1, u32::from(NULL)));
-            self.batch.values.typed += 1;
-            return Ok(p);
+        if let Some(codec) = &column.codec {
+            return self.hold(column, codec, table, beside, kind, raw, (p, last));
+        }
+        if kind == NULL {
+            return self.note_misfit(column, table, beside, kind, raw, (p, last));
         }
         let draft = &mut self.drafts[table];
         let start = draft.fields.len();
-        let Some(codec) = &column.codec else {
-            if kind == NULL {
-                return self.note_misfit(column, table, frame, name, kind, raw, (p, last));
-            }
-            draft.fields.extend_from_slice(&[0, 0, 0, 0, 1]);
-            let mut leaves = Leaves(0);
-            let end = leaves.push(&mut draft.fields, kind, raw, p, last, 0)?;
-            let size = (draft.fields.len() - start - 4) as i32;
-            draft.fields[start..start + 4].copy_from_slice(&size.to_be_bytes());
-            draft.slots[column.index] = (start as u32, draft.fields.len() as u32);
-            self.batch.values.jsonb += leaves.0;
-            self.held.push(place);
-            return Ok(end);
-        };
-        if !column.takes(kind) {
-            return self.note_misfit(column, table, frame, name, kind, raw, (p, last));
-        }
-        match codec.hold(kind, raw, p, last, &mut draft.fields)? {
-            (Held::Unfit, _) => {
-                draft.fields.truncate(start);
-                self.note_misfit(column, table, frame, name, kind, raw, (p, last))
-            }
-            (held, end) => {
-                draft.slots[column.index] = (start as u32, draft.fields.len() as u32);
-                self.held.push(place);
-                if held == Held::Home {
-                    self.batch.values.typed += count_leaves(kind, raw, p)?;
-                    return Ok(end);
-                }
-                if column.is_key {
-                    return Err(Declined);
-                }
-                self.noted.push((place.0, place.1, READ));
-                let before = self.batch.values.extra;
-                self.part_named(table, frame, name);
-                let end = self.note(table, kind, raw, p, last)?;
-                self.batch.values.read += self.batch.values.extra - before;
-                self.batch.values.extra = before;
-                Ok(end)
-            }
-        }
+        draft.fields.extend_from_slice(&[0, 0, 0, 0, 1]);
+        let mut leaves = Leaves(0);
+        let end = leaves.push(&mut draft.fields, kind, raw, p, last, 0)?;
+        let size = (draft.fields.len() - start - 4) as i32;
+        draft.fields[start..start + 4].copy_from_slice(&size.to_be_bytes());
+        draft.slots[column.index] = (start as u32, draft.fields.len() as u32);
+        self.batch.values.jsonb += leaves.0;
+        self.held.push((table as u32, column.position as u32));
+        Ok(end)
     }
 
+    /// Put a value into the cell of its column, and note it beside where that does not say all.
     #[allow(clippy::too_many_arguments)]
+    fn hold(
+        &mut self,
+        column: &Column,
+        codec: &Codec,
+        table: usize,
+        beside: Beside,
+        kind: u8,
+        raw: &[u8],
+        (p, last): (usize, usize),
+    ) -> Answer<usize> {
+        if !column.takes(kind) {
+            return self.note_misfit(column, table, beside, kind, raw, (p, last));
+        }
+        let place = (table as u32, column.position as u32);
+        let draft = &mut self.drafts[table];
+        let start = draft.fields.len();
+        let (held, end) = codec.hold(kind, raw, p, last, &mut draft.fields)?;
+        if held == Held::Unfit {
+            draft.fields.truncate(start);
+            return self.note_misfit(column, table, beside, kind, raw, (p, last));
+        }
+        draft.slots[column.index] = (start as u32, draft.fields.len() as u32);
+        self.held.push(place);
+        if held == Held::Home {
+            self.batch.values.typed += count_leaves(kind, raw, p)?;
+            return Ok(end);
+        }
+        if column.is_key {
+            return Err(Declined);
+        }
+        self.noted.push((place.0, place.1, READ));
+        let before = self.batch.values.extra;
+        let end = self.note_beside(table, beside, kind, raw, (p, last))?;
+        self.batch.values.read += self.batch.values.extra - before;
+        self.batch.values.extra = before;
+        Ok(end)
+    }
+
+    /// Note a value that its column does not hold.
     fn note_misfit(
         &mut self,
         column: &Column,
         table: usize,
-        frame: &Frame,
-        name: &[u8],
+        beside: Beside,
         kind: u8,
         raw: &[u8],
         (p, last): (usize, usize),
@@ -497,8 +509,29 @@ impl Work<'_> {
             return Err(Declined);
         }
         self.noted.push((table as u32, column.position as u32, code_of(kind, raw, p)?));
-        self.part_named(table, frame, name);
-        self.note(table, kind, raw, p, last)
+        self.note_beside(table, beside, kind, raw, (p, last))
+    }
+
+    fn note_beside(
+        &mut self,
+        table: usize,
+        beside: Beside,
+        kind: u8,
+        raw: &[u8],
+        (p, last): (usize, usize),
+    ) -> Answer<usize> {
+        match beside {
+            Beside::Key(frame, name) => {
+                self.part_named(table, frame, name);
+                self.note(table, kind, raw, p, last)
+            }
+            Beside::Element => {
+                self.drafts[table].extra.extend_from_slice(b"{\"$element\"");
+                let end = self.note(table, kind, raw, p, last)?;
+                self.drafts[table].extra.push(b'}');
+                Ok(end)
+            }
+        }
     }
 
     /// Visit a level below; it is noted as `{}` where nothing else would say that it is there.
@@ -556,7 +589,7 @@ impl Work<'_> {
         child: usize,
         table: usize,
         frame: &Frame,
-        name: &[u8],
+        key: &Key,
         raw: &[u8],
         (p, limit): (usize, usize),
         ordinals: &[u8],
@@ -564,11 +597,11 @@ impl Work<'_> {
     ) -> Answer<usize> {
         let last = open(raw, p, limit)?;
         let mut q = p + 4;
-        if q == last && self.plan.tables[child].is_empty_told {
+        if q == last && key.absent == "[]" {
             self.batch.values.typed += 1;
         } else if q == last {
             self.batch.values.extra += 1;
-            self.part_named(table, frame, name);
+            self.part_named(table, frame, &key.name);
             self.drafts[table].extra.extend_from_slice(b":[]");
         }
         let mut position = 0;
@@ -606,23 +639,9 @@ impl Work<'_> {
                 self.batch.values.typed += u64::from(end == p + 5);
                 end
             }
-            None => self.note_element(child, kind, raw, p, last)?,
+            None => self.note_beside(child, Beside::Element, kind, raw, (p, last))?,
         };
         self.end(child, &inner);
-        Ok(end)
-    }
-
-    fn note_element(
-        &mut self,
-        child: usize,
-        kind: u8,
-        raw: &[u8],
-        p: usize,
-        last: usize,
-    ) -> Answer<usize> {
-        self.drafts[child].extra.extend_from_slice(b"{\"$element\"");
-        let end = self.note(child, kind, raw, p, last)?;
-        self.drafts[child].extra.push(b'}');
         Ok(end)
     }
 
@@ -635,38 +654,16 @@ impl Work<'_> {
         raw: &[u8],
         (p, last): (usize, usize),
     ) -> Answer<usize> {
-        let place = (child as u32, column.position as u32);
         if kind == NULL {
-            self.noted.push((place.0, place.1, u32::from(NULL)));
+            self.noted.push((child as u32, column.position as u32, u32::from(NULL)));
             self.batch.values.typed += 1;
             return Ok(p);
         }
-        if !column.takes(kind) {
-            self.noted.push((place.0, place.1, code_of(kind, raw, p)?));
-            return self.note_element(child, kind, raw, p, last);
-        }
-        let Some(codec) = &column.codec else { return Err(Declined) };
-        let draft = &mut self.drafts[child];
-        match codec.hold(kind, raw, p, last, &mut draft.fields)? {
-            (Held::Unfit, _) => {
-                draft.fields.clear();
-                self.noted.push((place.0, place.1, code_of(kind, raw, p)?));
-                self.note_element(child, kind, raw, p, last)
+        match &column.codec {
+            Some(codec) => {
+                self.hold(column, codec, child, Beside::Element, kind, raw, (p, last))
             }
-            (held, end) => {
-                draft.slots[column.index] = (0, draft.fields.len() as u32);
-                self.held.push(place);
-                if held == Held::Home {
-                    self.batch.values.typed += count_leaves(kind, raw, p)?;
-                    return Ok(end);
-                }
-                self.noted.push((place.0, place.1, READ));
-                let before = self.batch.values.extra;
-                let end = self.note_element(child, kind, raw, p, last)?;
-                self.batch.values.read += self.batch.values.extra - before;
-                self.batch.values.extra = before;
-                Ok(end)
-            }
+            None => self.note_misfit(column, child, Beside::Element, kind, raw, (p, last)),
         }
     }
 }

@@ -58,6 +58,16 @@ def rows_of(batch: Batch, shredder: Shredder, document: int) -> tuple[Row, Child
     return read_row([*batch.rows[0]][batch.owners[0].index(document)]), child_rows
 
 
+def contents(batch: Batch) -> object:
+    """All of a batch; rows in the order of their documents."""
+    tables = []
+    for rows, owners in zip(batch.rows, batch.owners, strict=True):
+        assert len(rows) == len(owners)
+        pairs = list(zip(owners, rows, strict=True))
+        tables.append(sorted(pairs, key=lambda pair: pair[0]))
+    return batch.offsets, batch.keys, tables, batch.rejected, batch.values, batch.columns
+
+
 def rebuild(
     manifest: Manifest,
     root: str,

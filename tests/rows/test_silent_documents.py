@@ -12,6 +12,7 @@ from tests.rows.rebuild import PATHS, read_row, rows_of
 from assise.errors import CellError
 from assise.manifest.layout import read_layout
 from assise.manifest.read import parse_manifest
+from assise.native import find_native
 from assise.rows.assemble import Assembler
 from assise.rows.model import Row
 from assise.rows.shred import Shredder
@@ -77,7 +78,8 @@ def test_only_what_is_missing_is_noted(user: object, note: object, is_native: bo
     assert differences(raw, back) == []
 
 
-def test_documents_that_look_alike_are_shredded_together(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(find_native() is None, reason="assise-native is not installed")
+def test_the_crate_shreds_silent_documents(monkeypatch: pytest.MonkeyPatch) -> None:
     raws = [bson.encode({"_id": n, "user": make_user()}) for n in range(50)]
     shredder = Shredder(LAYOUT, "t", is_native=True)
     monkeypatch.setattr(shredder, "_visitor", None)

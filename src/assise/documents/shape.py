@@ -6,8 +6,8 @@ first NUL, is thus a parse of a document, the only one there is, as soon as ever
 passed is the length that it matched. `Shape.parse` checks them all. A document that does not match
 is not wrong: it looks different, and its reader takes it element by element.
 
-Both `infer` and `rows` read documents in this way, and neither may import the other. A shape knows
-BSON and nothing of columns or profiles; so it stands here.
+Fingerprints and the profiles of `infer` read documents in this way. A shape knows BSON and nothing
+of profiles; so it stands here.
 """
 
 from __future__ import annotations
@@ -158,11 +158,6 @@ class Shape:
         self.inlined: set[KeyPath] = set()
         self._sized: list[tuple[int, int]] = []
         self._steps = self._compile(top, ())
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether what is parsed is BSON to the last byte: nothing is passed over by length."""
-        return len(self._steps) == 1
 
     def parse(self, documents: Sequence[bytes]) -> Parsed:
         """Read those of the documents that have this shape."""

@@ -152,14 +152,10 @@ class Collector:
             for bit, table, position in self._levels[level]:
                 if seen & bit:
                     self._count(table, position, _HELD, count)
-        self.forget()
+        self.hits.clear()
         for known in self._known:
             if len(known) > _MASKS_KEPT:
                 known.clear()
-
-    def forget(self) -> None:
-        """Take out what was collected since the last `flush`."""
-        self.hits.clear()
 
     def _count(self, table: int, position: int, code: int, count: int) -> None:
         layout = self._layouts[table]

@@ -36,7 +36,7 @@ def compile_keys(layout: Layout, root: str) -> ReadKeys:
             len(raw) > 21 and raw.startswith(_OBJECT_ID_FIRST, 4) for _, raw in documents
         ):
             fields = encode_object_ids([raw[9:21] for _, raw in documents])
-            return [Cell(field[4:]) if field else None for field in fields]
+            return [Cell(field[4:]) for field in fields]
         return [_read_key(holds, raw) for _, raw in documents]
 
     return read_keys

@@ -14,7 +14,7 @@ from assise.rows.document.visit import DocumentVisitor, UnfitKeyError
 from assise.rows.model import Batch, Document, JoinedRows, Reason, Rejected, Values
 from assise.rows.native.shred import NativeShredder, make_native
 from assise.rows.tree import build_tree
-from assise.types.wire import CopyField, row_head
+from assise.types.wire import row_head
 
 FLUSHED = 2_000
 """Documents whose columns are counted together."""
@@ -114,12 +114,6 @@ class Shredder:
         batch.declined = len(left_out)
         return batch
 
-    def _add(self, batch: Batch, offset: int, key: CopyField, row: bytes) -> None:
-        batch.owners[0].append(len(batch.offsets))
-        batch.offsets.append(offset)
-        batch.keys.append(key)
-        batch.rows[0].extend((row,))
-
     def _shred_document(self, batch: Batch, offset: int, raw: bytes) -> None:
         before, mark = self._writers.values, len(self._writers.columns.hits)
         try:
@@ -130,7 +124,10 @@ class Shredder:
             batch.rejected.append(_reject(offset, raw, error))
             return
         key, number = fields[self.tree.key_position], len(batch.offsets)
-        self._add(batch, offset, key, b"".join((self._heads[0], *fields)))
+        batch.offsets.append(offset)
+        batch.keys.append(key)
+        batch.owners[0].append(number)
+        batch.rows[0].extend((b"".join((self._heads[0], *fields)),))
         for i, rows in enumerate(child_rows):
             front = self._heads[i] + key
             batch.rows[i].extend([front + row for row in rows])

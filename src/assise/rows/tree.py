@@ -58,13 +58,11 @@ class Level:
 class Tree:
     """A collection as it is compiled.
 
-    `layouts` has parents first; beside each layout stand the keys that lead to its array, the level
-    at its root, and its column of elements. `key` is the column at `key_position` of the first
-    layout.
+    `layouts` has parents first; beside each layout stand the level at its root and its column of
+    elements. `key` is the column at `key_position` of the first layout.
     """
 
     layouts: tuple[TableLayout, ...]
-    child_paths: tuple[tuple[bytes, ...], ...]
     roots: tuple[Level, ...]
     elements: tuple[ColumnLayout | None, ...]
     key_position: int
@@ -120,7 +118,6 @@ def build_tree(layout: Layout, root: str) -> Tree:
         levels.append(top)
     return Tree(
         layouts=tables,
-        child_paths=tuple(tuple(key.encode() for key in table.child_path) for table in tables),
         roots=tuple(levels),
         elements=tuple(map(_find_elements, tables)),
         key_position=tables[0].names.index(tables[0].primary_key[0]),

@@ -21,7 +21,6 @@ _UUID = re.compile(rb"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 # Maps for `bytes.translate`, which works on the half-bytes of all values of a column at once.
 _LOW_UP = bytes((byte & 15) << 4 for byte in range(256))
 _HIGH_DOWN = bytes(byte >> 4 for byte in range(256))
-_LOW = bytes(byte & 15 for byte in range(256))
 _HIGH_AS_8 = bytes(0x80 | byte >> 4 for byte in range(256))
 _LOW_AS_8 = bytes(0x80 | byte & 15 for byte in range(256))
 
@@ -41,7 +40,7 @@ def decode_object_id(cell: bytes) -> Element:
     return write_binary(4, cell)
 
 
-def encode_object_ids(values: Sequence[bytes]) -> list[bytes | None]:
+def encode_object_ids(values: Sequence[bytes]) -> list[bytes]:
     """The same as `encode_object_id` for many.
 
     A uuid is the ObjectId with an 8 put in behind 12 and behind 15 digits. Bytes 0 to 5 and 8 to 11

@@ -79,11 +79,6 @@ def write_array(fields: Sequence[CopyField], oid: int) -> CopyField:
     return cast(CopyField, pack_length(len(body) + len(head)) + head + body)
 
 
-def array_size(field: CopyField) -> int:
-    """How many elements an array has."""
-    return _read_array_head(field, 4)[3] if len(field) > 4 + _EMPTY_ARRAY_BYTES else 0
-
-
 def array_shape(cell: bytes) -> tuple[int, int, int]:
     """Dimensions, elements and first subscript of an array; an empty one has no dimension."""
     if len(cell) <= _EMPTY_ARRAY_BYTES:

@@ -232,14 +232,7 @@ def test_child_rows_without_their_place_are_left_to_the_document_path(table: int
 
 
 def test_jsonb_is_given_back_in_the_order_of_its_source() -> None:
-    columns = {"id": {"type": "int4", "from": "_id"}, "data": "jsonb"}
-    manifest = read_manifest(
-        {
-            "assise": 1,
-            "name": "a",
-            "tables": {"t": {"collection": "t", "primary_key": "id", "columns": columns}},
-        }
-    )
+    manifest = read_manifest({"assise": 1, "name": "a", "tables": JSONB_TABLES})
     inner = {
         "zeta": 1,
         "é": {"messages": 1, "tokens": 2, "in": [{"tokens": 1, "id": 2}]},
@@ -301,7 +294,7 @@ def sort_as_jsonb(cell: bytes | None) -> bytes:
     return json.dumps(sort(json.loads(cell[1:])), ensure_ascii=False).encode()
 
 
-def test_the_order_of_elements_is_learnt_from_all_of_the_sample() -> None:
+def test_elements_are_given_back_in_the_order_of_their_source() -> None:
     manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
     plain = [{"n": n} for n in range(1_000)]
     raws = [

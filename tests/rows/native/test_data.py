@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from tests.oracle.equality import differences
-from tests.rows.rebuild import rows_of
+from tests.rows.rebuild import contents, rows_of
 
 from assise.infer.profile import Profile
 from assise.infer.propose import propose
@@ -52,14 +52,6 @@ def find_layout(file: Path) -> Layout:
     documents = read_documents(file, 2_000)
     profile.add_all(documents, range(len(documents)))
     return propose({"t": profile}, name="t").manifest.layout
-
-
-def contents(batch: Batch) -> tuple[object, ...]:
-    tables = []
-    for rows, owners in zip(batch.rows, batch.owners, strict=True):
-        pairs = list(zip(owners, rows, strict=True))
-        tables.append(sorted(pairs, key=lambda pair: pair[0]))
-    return batch.offsets, batch.keys, tables, batch.rejected, batch.values, batch.columns
 
 
 class Ways:

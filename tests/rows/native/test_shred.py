@@ -14,7 +14,7 @@ from bson.datetime_ms import DatetimeMS
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.oracle.strategies import documents, in_order, manifests
-from tests.rows.rebuild import read_manifest
+from tests.rows.rebuild import contents, read_manifest
 
 from assise.manifest.layout import Layout
 from assise.native import find_native
@@ -33,16 +33,6 @@ def taken() -> Iterator[Counter[str]]:
     counts = Counter[str]()
     yield counts
     assert 0 < counts["declined"] < counts["documents"] * 0.95, counts
-
-
-def contents(batch: Batch) -> object:
-    """All of a batch; rows in the order of their documents."""
-    tables = []
-    for rows, owners in zip(batch.rows, batch.owners, strict=True):
-        assert len(rows) == len(owners)
-        pairs = list(zip(owners, rows, strict=True))
-        tables.append(sorted(pairs, key=lambda pair: pair[0]))
-    return batch.offsets, batch.keys, tables, batch.rejected, batch.values, batch.columns
 
 
 def compare_ways(layout: Layout, root: str, given: list[Document]) -> Batch:

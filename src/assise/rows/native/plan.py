@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from assise.documents.extjson import JsonWriter
 from assise.manifest.layout import ColumnLayout
-from assise.manifest.sections.absent import IS_DOCUMENT, IS_EMPTY, IS_NULL, MISSING
+from assise.manifest.sections.absent import IS_DOCUMENT, MISSING
 from assise.rows.tree import Level, Tree
 from assise.types.codec import Codec
 
@@ -18,7 +18,6 @@ class ColumnPlan:
 
     Args:
         takes: type bytes of the values that are at home or read.
-        is_null_told: a null goes without a note.
     """
 
     position: int
@@ -26,7 +25,6 @@ class ColumnPlan:
     type: str
     kind: str
     takes: list[int]
-    is_null_told: bool = False
     is_key: bool = False
 
 
@@ -44,7 +42,6 @@ class KeyPlan:
     column: ColumnPlan | None = None
     child: int | None = None
     level: int | None = None
-    is_null: bool = False
     absent: str = MISSING
 
 
@@ -75,7 +72,6 @@ class TablePlan:
     key_width: int
     root: int
     element: ColumnPlan | None
-    is_empty_told: bool
 
 
 @dataclass(frozen=True)
@@ -100,8 +96,7 @@ def make_plan(tree: Tree) -> NativePlan | None:
         if column is not None:
             element = _plan_column(tree.codec(column), column, key_width, key_width)
         root = _add_level(plan, tree, tree.roots[table], table)
-        is_empty_told = layout.absent == IS_EMPTY
-        plan.tables.append(TablePlan(len(layout.names), key_width, root, element, is_empty_told))
+        plan.tables.append(TablePlan(len(layout.names), key_width, root, element))
     return plan
 
 
@@ -137,9 +132,7 @@ def _plan_keys(plan: NativePlan, tree: Tree, level: Level, table: int) -> Iterat
         inner: int | None = None,
     ) -> KeyPlan:
         name = (writer.key(key) or "").encode()
-        is_null = key in level.nulls
-        absent = level.absent.get(key, MISSING)
-        return KeyPlan(key, name, column, child, inner, is_null, absent)
+        return KeyPlan(key, name, column, child, inner, level.absent.get(key, MISSING))
 
     for key, position, column, codec in tree.codecs(level):
         is_key = level is tree.roots[0] and position == tree.key_position
@@ -163,6 +156,5 @@ def _plan_column(
         column.type,
         column.kind,
         sorted({*codec.encode, *codec.read}),
-        column.absent == IS_NULL,
         is_key,
     )
