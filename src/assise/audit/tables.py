@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -97,6 +96,4 @@ def _keep(
 ) -> None:
     """Note what is there: the tables, then the rest; a log that nothing writes to any more stays."""
     logs = [each for each in wanted if each.kind == "table"]
-    lines = json.dumps([list(each) for each in (*logs, *others, *kept)])
-    facts = {"load": tables.name, "schema": tables.schema, "made": lines}
-    connection.execute(QUERIES["keep"], facts)
+    _MADE.keep(connection, tables.name, [*logs, *others, *kept], schema=tables.schema)
