@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 
 from assise.access.roles import make_roles
@@ -160,7 +159,7 @@ def _add_columns(
         connection.execute("SET LOCAL lock_timeout = '10s'")
         for column in missing:
             connection.execute(column.create)
-        _keep(connection, tables.name, found)
+        _MADE.keep(connection, tables.name, found, schema=tables.schema)
     return found
 
 
@@ -187,11 +186,6 @@ def _fill(connection: Connection, tables: LoadedTables, statement: str) -> None:
     connection.execute("RELEASE edited")
 
 
-def _keep(connection: Connection, load: str, objects: list[Managed]) -> None:
-    lines = json.dumps([list(each) for each in objects])
-    connection.execute(QUERIES["keep"], {"load": load, "lines": lines})
-
-
 def _change(
     connection: Connection,
     rules: AccessRules,
@@ -214,7 +208,7 @@ def _change(
     for each in wanted:
         if each not in kept:
             connection.execute(each.create)
-    _keep(connection, tables.name, wanted)
+    _MADE.keep(connection, tables.name, wanted, schema=tables.schema)
     connection.execute(QUERIES["define"], {"schema": tables.schema, "load": tables.name})
 
 

@@ -178,7 +178,7 @@ def _join_cells(picture: Picture, starts: Sequence[dt.date], cells: Cells) -> li
 
 
 def _find(returns: Mapping[dt.date, BitMap], cell: dt.date, mode: Mode) -> BitMap | None:
-    """Those of a period; unbounded those of the first period with anybody from it on."""
+    """The users of a period; unbounded those of the first period with anybody from it on."""
     if mode != "unbounded":
         return returns.get(cell)
     later = [start for start in returns if start >= cell]

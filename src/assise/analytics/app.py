@@ -175,7 +175,7 @@ class AppAnalytics:
         by: By = "week",
         periods: int = 8,
     ) -> list[Cohort]:
-        """As `retention` of the first time, by the value that a property had in the first event.
+        """A `retention` of the first time for each value that a property had in the first event.
 
         Raises:
             UsageError: the property has over a thousand values.
@@ -225,7 +225,7 @@ class AppAnalytics:
         order: FunnelOrder = "ordered",
         breakdown: str = "",
     ) -> list[Funnel]:
-        """As `funnel`, one for each value that a property had in the first event.
+        """A `funnel` for each value that a property had in the first event.
 
         Raises:
             UsageError: `within` is no time.

@@ -59,8 +59,8 @@ def keep_cells(connection: Connection, zone: str) -> None:
     if picture.has_tail or not picture.is_stored:
         return
     buckets = Buckets(*list_kept_days(picture.today))
+    starts = buckets.starts
     for mode in MODES:
-        starts = buckets.starts
         if run(read_cells(picture, mode, starts=starts, periods=PERIODS), connection) is None:
             asked = RetentionQuestion(START, BACK, buckets, PERIODS, mode)
             counts = [row.counts for row in run(read_retention(picture, asked), connection).rows]

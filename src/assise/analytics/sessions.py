@@ -27,7 +27,7 @@ class SessionDay(NamedTuple):
 
 def read_minutes(picture: Picture) -> Asking[float | None]:
     """The mean length of a session in minutes, of the 30 days before today; None without any."""
-    days = list_starts(picture.today - dt.timedelta(DAYS), picture.today - dt.timedelta(1), "day")
+    days = _list_days(picture)
     found = yield from _read_kept(days)
     late = yield from _list_late(picture, days)
     missing = [day for day in days if day not in found or day in late]
@@ -35,6 +35,11 @@ def read_minutes(picture: Picture) -> Asking[float | None]:
         found |= {each.day: each for each in (yield from _count(picture, missing))}
     sessions = sum(found[day].sessions for day in days)
     return sum(found[day].seconds for day in days) / sessions / 60 if sessions else None
+
+
+def _list_days(picture: Picture) -> list[dt.date]:
+    """The 30 days before today."""
+    return list_starts(picture.today - dt.timedelta(DAYS), picture.today - dt.timedelta(1), "day")
 
 
 def _list_late(picture: Picture, days: Sequence[dt.date]) -> Asking[set[dt.date]]:
@@ -55,9 +60,7 @@ def keep_sessions(connection: Connection, zone: str) -> None:
     """Count the sessions of the days that are over and not kept; the caller has the fold's lock."""
     with connection.transaction():
         picture = run(open_picture(zone), connection)
-        days = list_starts(
-            picture.today - dt.timedelta(DAYS), picture.today - dt.timedelta(1), "day"
-        )
+        days = _list_days(picture)
         kept = run(_read_kept(days), connection)
         missing = [day for day in days if day not in kept]
         if not missing:
@@ -66,9 +69,9 @@ def keep_sessions(connection: Connection, zone: str) -> None:
         columns = {
             "days": [each.day for each in found],
             "sessions": [each.sessions for each in found],
+            "seconds": [each.seconds for each in found],
         }
-        seconds = {"seconds": [each.seconds for each in found]}
-        connection.execute(QUERIES["keep_sessions"], {**columns, **seconds})
+        connection.execute(QUERIES["keep_sessions"], columns)
 
 
 def _read_kept(days: Sequence[dt.date]) -> Asking[dict[dt.date, SessionDay]]:

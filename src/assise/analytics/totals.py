@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -48,8 +47,7 @@ def apply(connection: Connection, made: MadeObjects, tables: LoadedTables) -> No
             connection.execute(each.drop)
         for table in counted:
             _count(connection, table)
-        lines = json.dumps([list(each) for each in wanted])
-        connection.execute(QUERIES["keep"], {"load": tables.name, "lines": lines})
+        made.keep(connection, tables.name, wanted, schema=tables.schema)
 
 
 def _list_kept(tables: Sequence[CountedTable]) -> list[CountedTable]:

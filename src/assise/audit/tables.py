@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -72,7 +71,7 @@ def _take_grants(connection: Connection, place: str) -> None:
 def find_missing(
     connection: Connection, wanted: Sequence[Managed], tables: LoadedTables
 ) -> set[Managed]:
-    """Those of the wanted objects that the database lacks, and triggers that do not fire."""
+    """The wanted objects that the database lacks, and triggers that do not fire; but no grants."""
     rows = connection.execute(QUERIES["present"], {"schema": tables.schema})
     present = {(str(kind), str(name)) for kind, name in rows}
     for table in list_audited(tables.manifest):
@@ -80,11 +79,10 @@ def find_missing(
         present |= {
             (table, str(name)) for (name,) in connection.execute(QUERIES["triggers"], place)
         }
-    known = {each for each in wanted if each.kind == "grant"}
     return {
         each
         for each in wanted
-        if each not in known and (each.table or each.kind, each.name) not in present
+        if each.kind != "grant" and (each.table or each.kind, each.name) not in present
     }
 
 
@@ -97,6 +95,4 @@ def _keep(
 ) -> None:
     """Note what is there: the tables, then the rest; a log that nothing writes to any more stays."""
     logs = [each for each in wanted if each.kind == "table"]
-    lines = json.dumps([list(each) for each in (*logs, *others, *kept)])
-    facts = {"load": tables.name, "schema": tables.schema, "made": lines}
-    connection.execute(QUERIES["keep"], facts)
+    _MADE.keep(connection, tables.name, [*logs, *others, *kept], schema=tables.schema)

@@ -28,7 +28,6 @@ from assise.wording import count_of, nearest
 from assise.workspace import Job, LoadedTables, OpenTables
 
 CRON = "* * * * *"
-Cells = Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -223,7 +222,9 @@ def _walk_on(lines: Sequence[AuditLine]) -> dict[str, object] | None:
     return found
 
 
-def _walk_back(row: Cells | None, lines: Sequence[AuditLine]) -> dict[str, object] | None:
+def _walk_back(
+    row: Mapping[str, object] | None, lines: Sequence[AuditLine]
+) -> dict[str, object] | None:
     """The row before changes that are given newest first."""
     found = dict(row) if row is not None else None
     for line in lines:

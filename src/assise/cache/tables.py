@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib.resources import files
 
 from assise.postgres import bookkeeping
@@ -51,9 +50,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         for each in wanted:
             if each not in kept:
                 connection.execute(each.create)
-        lines = json.dumps([list(each) for each in wanted])
-        facts = {"load": tables.name, "schema": tables.schema, "made": lines}
-        connection.execute(QUERIES["keep"], facts)
+        _MADE.keep(connection, tables.name, wanted, schema=tables.schema)
     count = len({each.table for each in wanted if each.table})
     log(f"cache: writes to {count_of(count, 'table')} invalidate tags" if wanted else "cache: gone")
 

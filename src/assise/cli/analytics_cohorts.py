@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from assise.analytics.activity import Buckets, RetentionQuestion
-from assise.analytics.cohorts import read_churn, read_cohorts, read_sessions
+from assise.analytics.cohorts import Cohort, read_churn, read_cohorts, read_sessions
 from assise.analytics.picture import Picture
 from assise.cli.analytics_options import (
     ByOption,
@@ -25,9 +26,7 @@ from assise.cli.analytics_options import (
     WeekOption,
     name_event,
     print_rows,
-    read_metric,
-    read_span,
-    split_to,
+    read_periods,
 )
 from assise.cli.options import JsonOption, ManifestOption, add_command
 from assise.errors import UsageError
@@ -69,15 +68,15 @@ def cohorts(
     as_csv: CsvOption = False,
 ) -> int:
     """Count who came back, of those who began in a period with each value of a property."""
-    last, url = split_to(to)
 
-    def read(picture: Picture) -> Asking[Any]:
-        span = read_span(picture, first, last, by=by, count=periods)
-        buckets = Buckets(*span, by.value, week.value)
+    def read(picture: Picture, buckets: Buckets) -> Asking[list[Cohort]]:
         asked = RetentionQuestion(name_event(start), name_event(back), buckets, periods)
         return read_cohorts(picture, asked, breakdown)
 
-    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    listed = read_periods(
+        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=periods
+    )
+    rows = [asdict(each) for each in listed]
     found = {"property": breakdown or None, "by": by.value, "rows": rows}
     names = ("value", "start", "size", "counts")
     return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
@@ -96,13 +95,10 @@ def sessions(
     as_csv: CsvOption = False,
 ) -> int:
     """Count sessions of users, which a gap of over 30 minutes ends, and how long they were."""
-    last, url = split_to(to)
-
-    def read(picture: Picture) -> Asking[Any]:
-        span = read_span(picture, first, last, by=by, count=12)
-        return read_sessions(picture, Buckets(*span, by.value, week.value))
-
-    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    listed = read_periods(
+        context, read_sessions, manifest=manifest, to=to, first=first, by=by, week=week, count=12
+    )
+    rows = [asdict(each) for each in listed]
     names = ("start", "sessions", "minutes", "complete")
     found = {"by": by.value, "rows": rows}
     return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
@@ -127,13 +123,11 @@ def churn(
         raise UsageError(
             f"--inactive {inactive!r} is no number of days", remedy="Write it as 30 days."
         )
-    last, url = split_to(to)
-
-    def read(picture: Picture) -> Asking[Any]:
-        span = read_span(picture, first, last, by=by, count=12)
-        return read_churn(picture, Buckets(*span, by.value, week.value), length.days)
-
-    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    read = partial(read_churn, days=length.days)
+    listed = read_periods(
+        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=12
+    )
+    rows = [asdict(each) for each in listed]
     names = ("start", "active", "lost", "rate", "complete")
     found = {"by": by.value, "inactive_days": length.days, "rows": rows}
     return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)

@@ -12,6 +12,8 @@ import typer
 
 from assise.analytics.activity import (
     Buckets,
+    Lifecycle,
+    Retention,
     RetentionQuestion,
     read_active,
     read_lifecycle,
@@ -20,7 +22,7 @@ from assise.analytics.activity import (
 from assise.analytics.dashboard import DEFINITIONS
 from assise.analytics.funnels import FunnelQuestion, read_funnel
 from assise.analytics.picture import ANY, Picture
-from assise.analytics.trends import TrendQuestion, read_trend
+from assise.analytics.trends import TrendQuestion, TrendRow, read_trend
 from assise.cli.analytics_options import (
     BreakdownOption,
     ByOption,
@@ -36,6 +38,7 @@ from assise.cli.analytics_options import (
     name_event,
     print_rows,
     read_metric,
+    read_periods,
     read_span,
     split_to,
 )
@@ -145,15 +148,15 @@ def retention(
     as_csv: CsvOption = False,
 ) -> int:
     """Count who came back so many periods later; what is not over is null."""
-    last, url = split_to(to)
 
-    def read(picture: Picture) -> Asking[Any]:
-        span = read_span(picture, first, last, by=by, count=periods)
-        buckets = Buckets(*span, by.value, week.value)
+    def read(picture: Picture, buckets: Buckets) -> Asking[Retention]:
         asked = RetentionQuestion(name_event(start), name_event(back), buckets, periods, mode.value)
         return read_retention(picture, asked)
 
-    found = asdict(read_metric(context, manifest, url, read))
+    retained = read_periods(
+        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=periods
+    )
+    found = asdict(retained)
     names = ("start", "size", "counts")
     return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
 
@@ -214,17 +217,17 @@ def trend(
     """Count an event by day, week or month: how often, its users, or the sum of a property."""
     if bool(total) != (measure is Counted.sum):
         raise UsageError("a sum is of a property", remedy="Give --measure sum --sum PROPERTY.")
-    last, url = split_to(to)
 
-    def read(picture: Picture) -> Asking[Any]:
-        span = read_span(picture, first, last, by=by, count=12)
-        buckets = Buckets(*span, by.value, week.value)
+    def read(picture: Picture, buckets: Buckets) -> Asking[list[TrendRow]]:
         asked = TrendQuestion(
             name_event(event), buckets, measure.value, total, breakdown, read_filters(where)
         )
         return read_trend(picture, asked)
 
-    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    listed = read_periods(
+        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=12
+    )
+    rows = [asdict(each) for each in listed]
     found = {"event": event, "by": by.value, "measure": measure.value, "rows": rows}
     names = ("start", "breakdown", "value", "complete")
     return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)
@@ -243,13 +246,14 @@ def lifecycle(
     as_csv: CsvOption = False,
 ) -> int:
     """Count who is new, stays, comes back after a pause, or stays away."""
-    last, url = split_to(to)
 
-    def read(picture: Picture) -> Asking[Any]:
-        span = read_span(picture, first, last, by=by, count=12)
-        return read_lifecycle(picture, ANY, Buckets(*span, by.value, week.value))
+    def read(picture: Picture, buckets: Buckets) -> Asking[list[Lifecycle]]:
+        return read_lifecycle(picture, ANY, buckets)
 
-    rows = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    listed = read_periods(
+        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=12
+    )
+    rows = [asdict(each) for each in listed]
     names = ("start", "new", "returning", "resurrecting", "dormant", "complete")
     found = {"by": by.value, "rows": rows}
     return print_rows(found, "rows", as_json=as_json, as_csv=as_csv, names=names)

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from assise.analytics.activity import Buckets
 from assise.analytics.calendar import add
 from assise.analytics.picture import ANY, Picture
 from assise.cli.options import open_project
@@ -93,6 +94,27 @@ def read_metric(
 ) -> T:
     """Read a metric as an operator."""
     return open_project(context.obj.terminal, manifest, url).analytics.read(read)
+
+
+def read_periods(
+    context: typer.Context,
+    read: Callable[[Picture, Buckets], Asking[T]],
+    *,
+    manifest: Path,
+    to: list[str] | None,
+    first: str | None,
+    by: Grouping,
+    week: FirstDay,
+    count: int,
+) -> T:
+    """Read a metric of the periods asked for; without them of the last `count` up to today."""
+    last, url = split_to(to)
+
+    def read_asked(picture: Picture) -> Asking[T]:
+        span = read_span(picture, first, last, by=by, count=count)
+        return read(picture, Buckets(*span, by.value, week.value))
+
+    return read_metric(context, manifest, url, read_asked)
 
 
 def read_span(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,7 +17,9 @@ from assise.schema.managed import Managed
 
 @dataclass(frozen=True)
 class MadeObjects:
-    """The objects of a part, whose queries `made`, `forget`, `has_objects` and `drop_objects` know."""
+    """The objects of a part, whose queries `made`, `keep`, `forget`, `has_objects` and
+    `drop_objects` know.
+    """
 
     part: Bookkeeping
     queries: Queries
@@ -26,6 +29,13 @@ class MadeObjects:
         if not bookkeeping.find_version(connection, self.part):
             return []
         return connection.fetch(Managed, self.queries["made"], {"load": load})
+
+    def keep(
+        self, connection: Connection, load: str, objects: Sequence[Managed], *, schema: str
+    ) -> None:
+        """Note what is made now for a load, in place of what was."""
+        lines = json.dumps([list(each) for each in objects])
+        connection.execute(self.queries["keep"], {"load": load, "schema": schema, "lines": lines})
 
     def list_additions(self, connection: Connection, load: str) -> set[tuple[str, str]]:
         """What was added to the tables of a load: table, and kind with name."""

@@ -78,13 +78,13 @@ class _AuditObjects:
         schema = self.rules.schema
         for name in (LOG_NAME, SEAL_NAME):
             place = quote(schema, name)
-            text = _read(name.removeprefix("audit_"))
+            kind = name.removeprefix("audit_")
             parts = {
-                name.removeprefix("audit_"): place,
+                kind: place,
                 "index_key": quote(f"{name}_key_idx"),
                 "index_xid": quote(f"{name}_xid_idx"),
             }
-            yield Managed("table", "", name, _fill(text, parts), _drop_empty(place))
+            yield Managed("table", "", name, _fill(_read(kind), parts), _drop_empty(place))
         for name in (LOG_NAME, SEAL_NAME) if self._has_roles else ():
             place = quote(schema, name)
             owned = [*self._own(f"TABLE {place}"), *self._grant(f"SELECT ON {place}")]
@@ -182,7 +182,7 @@ def _when_same(name: str, kind: str) -> str:
 
 
 def _list_hidden(names: Sequence[str], conditions: Sequence[str]) -> str:
-    """Those of the hidden columns that fulfil their condition; NULL where none does."""
+    """The hidden columns that fulfil their condition; NULL where none does."""
     if not names:
         return "NULL::text[]"
     pairs = zip(names, conditions, strict=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -71,8 +70,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     with changing(connection, tables.name, "search"):
         with keeping_searches(connection, rules):
             _change(connection, wanted=wanted, made=made, missing=missing)
-        lines = json.dumps([list(each) for each in wanted])
-        connection.execute(QUERIES["keep"], {"load": tables.name, "lines": lines})
+        _MADE.keep(connection, tables.name, wanted, schema=tables.schema)
     count = len({each.table for each in wanted if each.table})
     if count:
         how = "with pgvector" if vector else "without pgvector, which is slower"

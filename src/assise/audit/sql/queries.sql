@@ -6,7 +6,7 @@ WHERE load = %(load)s ORDER BY place
 
 -- keep --
 -- Keep what was made for a load.
-INSERT INTO assise.audit_load (load, schema, made) VALUES (%(load)s, %(schema)s, %(made)s::json)
+INSERT INTO assise.audit_load (load, schema, made) VALUES (%(load)s, %(schema)s, %(lines)s::json)
 ON CONFLICT (load) DO UPDATE SET schema = excluded.schema, made = excluded.made
 
 -- forget --
