@@ -10,7 +10,9 @@ from pydantic import field_validator, model_validator
 
 from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
+from assise.manifest.sections.api import API
 from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.personal import PERSONAL
 from assise.manifest.sections.search import check_texts
 from assise.wording import show
 
@@ -87,6 +89,14 @@ def _check_embed(place: Place, embed: Embed, tables: Tables) -> Iterator[Problem
         yield Problem(place, "names no column", remedy="Write embed: [name, description].")
     places = [place] * len(embed.field)
     yield from check_texts(embed.field, places, types, act="embedded")
+    api = API.of(tables[place[1]])
+    for name in embed.field if api is not None else ():
+        column = tables[place[1]].columns.get(name)
+        is_hidden = column is not None and PERSONAL.of(column) is not None
+        shown = (*(api.read or ()), *tables[place[1]].primary_key) if api else ()
+        if api is not None and (is_hidden if api.read == "all" else name not in shown):
+            message = "is not read over api, but how similar it is to a text would be told"
+            yield Problem(place, message, show(name), "Leave it out, or list it in api: {read: …}.")
     found = _CHUNK.fullmatch(embed.chunk)
     if found is None or not _SMALLEST <= int(found[1]) <= _LARGEST:
         remedy = f"Write {_SMALLEST} to {_LARGEST} tokens: {DEFAULT_CHUNK}."

@@ -46,6 +46,14 @@ class FoundPassage:
 
 
 @dataclass(frozen=True)
+class Retrieved:
+    """Passages, the best first; `warning` says why they were found by words alone."""
+
+    passages: list[FoundPassage]
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
 class _Told:
     """A passage as the database tells of it."""
 
@@ -58,7 +66,7 @@ class _Told:
 
 def retrieve(
     manifest: Manifest, request: Request, schema: str | None = None, *, per_row: int = 1
-) -> Asking[list[FoundPassage]]:
+) -> Asking[Retrieved]:
     """The passages of the best rows, the best first; `request.vector` is that of its text.
 
     Texts are read with the rights of the session, as they are now: a passage that is no longer what
@@ -71,7 +79,7 @@ def retrieve(
     passages = yield from _read_passages(
         manifest, hits, schema, question=request.text, per_row=per_row
     )
-    return passages
+    return Retrieved(passages, request.warning)
 
 
 def find_similar(

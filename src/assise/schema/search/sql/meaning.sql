@@ -348,7 +348,7 @@ END
 $body$
 
 -- model --
-CREATE FUNCTION {model}() RETURNS TABLE (name text, embedder jsonb) LANGUAGE sql STABLE SECURITY DEFINER
+CREATE FUNCTION {model}() RETURNS TABLE (name text, embedder jsonb, passage_middle float8) LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT m.name, m.embedder FROM {models} AS m WHERE m.is_active
+    SELECT m.name, m.embedder, m.passage_middle FROM {models} AS m WHERE m.is_active
 $body$
