@@ -32,7 +32,13 @@ from assise.search.meaning.build import PassageBuilder, PassageState, Spent
 from assise.search.meaning.choose import describe_cost, is_remote
 from assise.search.meaning.keep import open_builder
 from assise.search.meaning.retrieve import FoundPassage, Retrieved, find_similar, retrieve
-from assise.search.meaning.verbs import Embedders, find_model, needs_vector, without_vector
+from assise.search.meaning.verbs import (
+    NO_VECTOR,
+    Embedders,
+    find_model,
+    needs_vector,
+    without_vector,
+)
 from assise.search.query import Answer, Request, find
 from assise.search.suggest import Suggestion, suggest
 from assise.search.tables import check_made, find_vector
@@ -444,6 +450,18 @@ class AppSearch:
         )
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             return await answer_async(asked, session.fetch)
+
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vector of each text, of length 1; that of a long one is the mean of its passages.
+
+        Raises:
+            EmbedderError: the model cannot be run. UsageError: nothing is embedded yet.
+        """
+        async with self.open_session() as session:
+            model = await answer_async(find_model(None), session.fetch)
+        if model is None:
+            raise UsageError(NO_VECTOR, remedy="`assise search embed` embeds rows.")
+        return await asyncio.to_thread(self.embedders.embed_texts, self.manifest, model, texts)
 
     async def compare(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """How similar the texts of pairs are by meaning, from 0 to 1; 0 where nothing is embedded.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import fsum
 from pathlib import Path
 from threading import Lock
 from time import monotonic
@@ -11,13 +12,13 @@ from typing import NamedTuple
 
 from assise.errors import AssiseError, EmbedderError, UsageError
 from assise.manifest.model import Manifest
-from assise.manifest.sections.embedding import MEANING, Meaning
+from assise.manifest.sections.embedding import MEANING, Embed, Meaning
 from assise.postgres.asking import Asking
 from assise.schema.search.meaning import MODEL
 from assise.schema.sql import quote
 from assise.search.meaning.choose import open_embedder, read_embedder
-from assise.search.meaning.embedder import Embedder, multiply, write_vector
-from assise.search.meaning.passages import compose
+from assise.search.meaning.embedder import Embedder, multiply, normalize, write_vector
+from assise.search.meaning.passages import compose, cut
 from assise.search.query import Embedding, Request
 
 NO_VECTOR = "the server has no pgvector, or nothing is embedded yet"
@@ -81,6 +82,21 @@ class Embedders:
             self._failed[name] = monotonic() + DOWN_S, error
             raise
         return Embedding(name, write_vector(vector))
+
+    def embed_texts(
+        self, manifest: Manifest, model: ActiveModel, texts: Sequence[str]
+    ) -> list[list[float]]:
+        """The vector of each text; that of a long one is the mean of those of its passages.
+
+        Raises:
+            EmbedderError: the model cannot be run. UsageError: it is none of the manifest's.
+        """
+        embedder, found = self.find(manifest, model), list[list[float]]()
+        for text in texts:
+            pieces = [each.text for each in cut(compose([text]), Embed().tokens)] or [""]
+            vectors = embedder.embed(pieces, "passage")
+            found.append([*normalize(map(fsum, zip(*vectors, strict=True)))])
+        return found
 
     def compare(
         self, manifest: Manifest, model: ActiveModel, pairs: Sequence[tuple[str, str]]
