@@ -24,7 +24,7 @@ STOPPED = 130
 SEARCHED = """    search: {title: name, body: description, language: [fr, en]}
     embed: [name, description]
 """
-QUESTION = "que récolter dans mon jardin ?"
+QUESTION = "que récolter dans mon jardin"
 
 
 def make_dump(dump: Path) -> None:
@@ -84,7 +84,7 @@ def search_projects(folder: Path) -> None:
         run(folder, "search", "embed")
         method = "hybrid"
     query = ["search", "query", QUESTION, "--method", method, "--limit", "3"]
-    say(f"$ assise {shlex.join(query)} | fold -s")
+    say(f"$ assise {shlex.join(query)}")
     found = subprocess.run([ASSISE, *query], cwd=folder, capture_output=True, check=False)
     for line in found.stdout.decode().splitlines():
         say(textwrap.fill(line, 80))

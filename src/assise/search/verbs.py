@@ -14,6 +14,7 @@ from uuid import UUID
 from assise.errors import AssiseError, UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.embedding import MEANING, Meaning
 from assise.manifest.sections.postgres import RoleName
 from assise.postgres.asking import answer, answer_async
 from assise.postgres.connection import Connection
@@ -27,6 +28,7 @@ from assise.schema.search.searched import Searched, find_searched
 from assise.search.asker import Asker
 from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
+from assise.search.folders import read_folders
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.meaning.build import PassageBuilder, PassageState, Spent
 from assise.search.meaning.choose import describe_cost, is_remote
@@ -164,6 +166,7 @@ class SearchVerbs:
             UsageError: no table is searched by meaning, or the answer was no. EmbedderError: the
             model cannot be run.
         """
+        self._read_folders()
         with self._passages() as builder:
             with builder.alone():
                 cost = ""
@@ -172,6 +175,12 @@ class SearchVerbs:
             if cost and not confirm(cost):
                 raise UsageError(f"not confirmed: {cost}", remedy=CONFIRM)
             return builder.build()
+
+    def _read_folders(self) -> None:
+        """Write what is in the folders that are searched into their tables."""
+        if (MEANING.of(self.workspace.manifest()) or Meaning()).folders:
+            with self.open_tables() as (connection, tables):
+                read_folders(connection, tables, log=self.workspace.log)
 
     def embedding_status(self) -> list[PassageState]:
         """How far each table is embedded."""
@@ -255,6 +264,7 @@ class SearchVerbs:
 
     def build(self, names: list[str] | None = None) -> dict[str, int]:
         """Index all rows that are not yet; how many of each table."""
+        self._read_folders()
         with self._builders(names) as builders:
             found = {}
             for builder in builders:

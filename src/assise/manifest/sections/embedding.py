@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from assise.manifest.folders import COLUMNS
 from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.api import API
@@ -42,9 +43,13 @@ class NamedEmbedder(Keyed):
 
 
 class Meaning(Keyed):
-    """What turns texts into vectors, for all tables that are searched by meaning."""
+    """What turns texts into vectors, for all tables that are searched by meaning.
+
+    folders: the folders whose files are rows of tables, by the names of these.
+    """
 
     embedder: Literal["local"] | NamedEmbedder = "local"
+    folders: dict[str, str] = Field(default_factory=dict)
 
 
 class Embed(Keyed):
@@ -71,7 +76,7 @@ class Embed(Keyed):
         return int(found[1]) if found else int(DEFAULT_CHUNK.split(maxsplit=1)[0])
 
 
-def _check_meaning(place: Place, meaning: Meaning, _tables: Tables) -> Iterator[Problem]:
+def _check_meaning(place: Place, meaning: Meaning, tables: Tables) -> Iterator[Problem]:
     embedder, at = meaning.embedder, (*place, "embedder")
     if isinstance(embedder, NamedEmbedder):
         if (embedder.openai is None) == (embedder.onnx is None):
@@ -81,6 +86,22 @@ def _check_meaning(place: Place, meaning: Meaning, _tables: Tables) -> Iterator[
         if server is not None and server.dimensions is not None and server.dimensions < 1:
             problem = "is no number of dimensions"
             yield Problem((*at, "openai", "dimensions"), problem, str(server.dimensions), "1536")
+    for name, folder in meaning.folders.items():
+        yield from _check_folder((*place, "folders", name), folder, tables)
+
+
+def _check_folder(place: Place, folder: str, tables: Tables) -> Iterator[Problem]:
+    """A folder is one of the project, and its table has the columns of files."""
+    if folder.startswith("/") or ".." in folder.split("/") or "\0" in folder or not folder:
+        remedy = "Give a folder below the manifest's, such as docs/."
+        yield Problem(place, "is not a folder of the project", show(folder), remedy)
+    table = tables.get(place[-1])
+    types = {name: column.type for name, column in table.columns.items()} if table else {}
+    is_fit = all(types.get(name) == "text" for name in COLUMNS)
+    if table is None or not is_fit or not table.is_born or [*table.primary_key] != [COLUMNS[0]]:
+        message = f"stands for a table with the columns {', '.join(COLUMNS)} of type text"
+        remedy = "Rename the folder, or give that table these columns, path as its key, and no collection."
+        yield Problem(place, message, remedy=remedy)
 
 
 def _check_embed(place: Place, embed: Embed, tables: Tables) -> Iterator[Problem]:
@@ -122,7 +143,8 @@ MEANING = Key(
     "search",
     "manifest",
     help="what turns texts into vectors: embedder is local, {openai: {base_url, model,"
-    " dimensions, api_key, has_purposes}} or {onnx: FOLDER}",
+    " dimensions, api_key, has_purposes}} or {onnx: FOLDER}; folders: {TABLE: FOLDER} are folders"
+    " whose Markdown, HTML and text files are searched, as rows of a table",
     affects="schema",
     type=Meaning,
     is_secret=True,
@@ -141,6 +163,7 @@ MEANING = Key(
                     },
                 ]
             },
+            "folders": {"type": "object", "additionalProperties": {"type": "string"}},
         },
     },
     default="embedder: local",

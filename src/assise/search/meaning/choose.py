@@ -33,7 +33,9 @@ def open_embedder(meaning: Meaning, folder: Path) -> Embedder:
 
 def describe_embedder(meaning: Meaning) -> str:
     """How the manifest names an embedder, as JSON without what signs in at a server."""
-    said = meaning.model_dump(mode="json", exclude={"embedder": {"openai": {"api_key"}}})
+    said = meaning.model_dump(
+        mode="json", exclude={"folders": True, "embedder": {"openai": {"api_key"}}}
+    )
     embedder = said["embedder"]
     if isinstance(embedder, dict) and (server := embedder.get("openai")):
         address = urlsplit(server["base_url"])
