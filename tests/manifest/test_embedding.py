@@ -42,3 +42,9 @@ def test_what_is_not_read_over_api_is_not_told_by_similarity(
         return
     with pytest.raises(ManifestError, match=f"'?{column}'?: is not read over api, but how similar"):
         parse_manifest(text)
+
+
+def test_a_limit_of_tokens_is_a_number_above_0() -> None:
+    text = "assise: 1\nname: app\nsearch: {embedder: {openai: {model: m, tokens_a_day: 0}}}\ntables: {}\n"
+    with pytest.raises(ManifestError, match="tokens_a_day: is no number of tokens"):
+        parse_manifest(text)

@@ -26,6 +26,7 @@ class ServerModel(Keyed):
     """A model of a server that speaks OpenAI's protocol; `api_key` may name a variable.
 
     has_purposes: the server is told whether a text is a query or a passage, as `input_type`.
+    tokens_a_day: of passages that it is sent at most, by our own count.
     """
 
     base_url: str = "https://api.openai.com/v1"
@@ -33,6 +34,7 @@ class ServerModel(Keyed):
     dimensions: int | None = None
     api_key: str = "${OPENAI_API_KEY:-}"
     has_purposes: bool = False
+    tokens_a_day: int | None = None
 
 
 class NamedEmbedder(Keyed):
@@ -86,6 +88,9 @@ def _check_meaning(place: Place, meaning: Meaning, tables: Tables) -> Iterator[P
         if server is not None and server.dimensions is not None and server.dimensions < 1:
             problem = "is no number of dimensions"
             yield Problem((*at, "openai", "dimensions"), problem, str(server.dimensions), "1536")
+        if server is not None and server.tokens_a_day is not None and server.tokens_a_day < 1:
+            problem, told = "is no number of tokens", str(server.tokens_a_day)
+            yield Problem((*at, "openai", "tokens_a_day"), problem, told, "2000000")
     for name, folder in meaning.folders.items():
         yield from _check_folder((*place, "folders", name), folder, tables)
 
@@ -137,13 +142,14 @@ _SERVER: Mapping[str, Schema] = {
         "dimensions": {"type": "integer"},
         "api_key": {"type": "string"},
         "has_purposes": {"type": "boolean"},
+        "tokens_a_day": {"type": "integer"},
     },
 }
 MEANING = Key(
     "search",
     "manifest",
     help="what turns texts into vectors: embedder is local, {openai: {base_url, model,"
-    " dimensions, api_key, has_purposes}} or {onnx: FOLDER}; folders: {TABLE: FOLDER} are folders"
+    " dimensions, api_key, has_purposes, tokens_a_day}} or {onnx: FOLDER}; folders: {TABLE: FOLDER} are folders"
     " whose Markdown, HTML and text files are searched, as rows of a table",
     affects="schema",
     type=Meaning,

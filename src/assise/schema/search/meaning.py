@@ -20,7 +20,7 @@ from assise.schema.sql import qualify, quote, quote_text
 
 MEANING = read_blocks("meaning.sql")
 EMBEDDING = read_blocks("embed.sql")
-TABLES = ("models", "sources", "changed")
+TABLES = ("models", "sources", "changed", "spent")
 FUNCTION = "search_by_meaning"
 BY_MEANING = "text, text, text[], integer, jsonb, text, jsonb"
 MODEL = "search_model"

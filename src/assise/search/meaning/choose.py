@@ -56,6 +56,11 @@ def is_remote(embedder: Embedder) -> TypeGuard[ServedEmbedder]:
     return urlsplit(embedder.server.base_url).hostname not in LOCAL_HOSTS
 
 
+def find_daily_tokens(embedder: Embedder) -> int | None:
+    """How many tokens it may be sent in a day; None for as many as there are."""
+    return embedder.server.tokens_a_day if isinstance(embedder, ServedEmbedder) else None
+
+
 def describe_cost(embedder: Embedder, texts: int, tokens: int) -> str:
     """What is asked before texts go to another machine; empty where they do not.
 

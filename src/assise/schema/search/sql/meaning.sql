@@ -29,6 +29,14 @@ CREATE TABLE {changed} (
     PRIMARY KEY (source, key)
 )
 
+-- spent --
+CREATE TABLE {spent} (
+    model text NOT NULL,
+    day date NOT NULL,                   -- in UTC
+    tokens int8 NOT NULL,                -- of the texts that were sent, or tried to be
+    PRIMARY KEY (model, day)
+)
+
 -- passages --
 CREATE TABLE {passages} (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
