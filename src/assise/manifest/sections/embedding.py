@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -11,11 +11,14 @@ from pydantic import Field, field_validator, model_validator
 from assise.manifest.folders import COLUMNS
 from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
+from assise.manifest.sections.access import ACCESS
 from assise.manifest.sections.api import API
 from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.deletion import SOFT_DELETE
 from assise.manifest.sections.personal import PERSONAL
+from assise.manifest.sections.references import REFERENCES
 from assise.manifest.sections.search import check_texts
-from assise.wording import show
+from assise.wording import nearest, show
 
 DEFAULT_CHUNK = "400 tokens"
 _CHUNK = re.compile(r"(\d{2,4}) tokens")
@@ -55,9 +58,14 @@ class Meaning(Keyed):
 
 
 class Embed(Keyed):
-    """The columns whose text is embedded, in passages of at most `chunk`; `where` is SQL."""
+    """The columns whose text is embedded, in passages of at most `chunk`; `where` is SQL.
+
+    children: the columns of other tables whose rows belong to one of this table, and are embedded
+    with it as one thing.
+    """
 
     field: tuple[str, ...] = ()
+    children: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     chunk: str = DEFAULT_CHUNK
     where: str | None = None
 
@@ -70,6 +78,13 @@ class Embed(Keyed):
     @classmethod
     def _list(cls, value: object) -> object:
         return (value,) if isinstance(value, str) else value
+
+    @field_validator("children", mode="before")
+    @classmethod
+    def _list_each(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            return value
+        return {name: (each,) if isinstance(each, str) else each for name, each in value.items()}
 
     @property
     def tokens(self) -> int:
@@ -115,20 +130,63 @@ def _check_embed(place: Place, embed: Embed, tables: Tables) -> Iterator[Problem
         yield Problem(place, "names no column", remedy="Write embed: [name, description].")
     places = [place] * len(embed.field)
     yield from check_texts(embed.field, places, types, act="embedded")
-    api = API.of(tables[place[1]])
-    for name in embed.field if api is not None else ():
-        column = tables[place[1]].columns.get(name)
-        is_hidden = column is not None and PERSONAL.of(column) is not None
-        shown = (*(api.read or ()), *tables[place[1]].primary_key) if api else ()
-        if api is not None and (is_hidden if api.read == "all" else name not in shown):
-            message = "is not read over api, but how similar it is to a text would be told"
-            yield Problem(place, message, show(name), "Leave it out, or list it in api: {read: …}.")
+    yield from _check_shown(place, place[1], embed.field, tables)
+    for child, columns in embed.children.items():
+        yield from _check_child((*place, "children", child), columns, tables)
     found = _CHUNK.fullmatch(embed.chunk)
     if found is None or not _SMALLEST <= int(found[1]) <= _LARGEST:
         remedy = f"Write {_SMALLEST} to {_LARGEST} tokens: {DEFAULT_CHUNK}."
         yield Problem((*place, "chunk"), "is no size of a passage", show(embed.chunk), remedy)
     if embed.where is not None and not embed.where.strip():
         yield Problem((*place, "where"), "is empty", remedy="Leave it out.")
+
+
+def find_link(child: str, parent: str, tables: Tables) -> str | None:
+    """The column of a table that names a row of another one; None where it has none."""
+    table = tables[child]
+    if table.parent == parent:
+        return table.primary_key[0]
+    found = (name for name, each in table.columns.items() if REFERENCES.of(each) == parent)
+    return next(found, None)
+
+
+def _check_shown(
+    place: Place, table: str, names: Iterable[str], tables: Tables
+) -> Iterator[Problem]:
+    """Check that users read the columns whose similarity they are told."""
+    api = API.of(tables[table])
+    for name in names if api is not None else ():
+        column = tables[table].columns.get(name)
+        is_hidden = column is not None and PERSONAL.of(column) is not None
+        shown = (*(api.read or ()), *tables[table].primary_key) if api else ()
+        if api is not None and (is_hidden if api.read == "all" else name not in shown):
+            message = "is not read over api, but how similar it is to a text would be told"
+            yield Problem(place, message, show(name), "Leave it out, or list it in api: {read: …}.")
+
+
+def _check_child(place: Place, columns: Sequence[str], tables: Tables) -> Iterator[Problem]:
+    """Whoever sees a row sees the rows that are embedded with it, all of them."""
+    name, parent = place[-1], place[1]
+    if name not in tables:
+        yield Problem(place, "is none of the tables", show(name), nearest(name, tables))
+        return
+    types = list_columns(name, tables)
+    yield from check_texts(columns, [("tables", name)] * len(columns), types, act="embedded")
+    yield from _check_shown(place, name, columns, tables)
+    access = ACCESS.of(tables[name])
+    embeds = {each: EMBED.of(table) for each, table in tables.items() if each != parent}
+    others = [each for each, embed in embeds.items() if embed and name in embed.children]
+    if find_link(name, parent, tables) is None or len(tables[parent].primary_key) != 1:
+        remedy = f"Give it a column that references {parent}, which has a key of one column."
+        yield Problem(place, "has no row that its rows belong to", remedy=remedy)
+    elif SOFT_DELETE.of(tables[name]) is not None:
+        message = "hides deleted rows, which would be embedded"
+        yield Problem(place, message, remedy="Leave it out, or remove its soft_delete.")
+    elif ACCESS.of(tables[parent]) and (access is None or access.through != parent):
+        remedy = f"Write access: {{through: {parent}}} at it."
+        yield Problem(place, "may have rows that a user does not see", remedy=remedy)
+    elif others:
+        yield Problem(place, "is embedded with two tables", remedy=f"Not with {others[0]} too.")
 
 
 _NAMES: list[Schema] = [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
@@ -178,7 +236,8 @@ EMBED = Key(
     "embed",
     "table",
     help="the columns whose text is searched by meaning, or {field: …, chunk: 200 tokens,"
-    " where: SQL}: passages of at most so many tokens, of the rows for which the condition holds",
+    " where: SQL, children: {TABLE: COLUMNS}}: passages of at most so many tokens, of the rows for"
+    " which the condition holds, with the texts of rows of other tables that belong to one",
     affects="schema",
     type=Embed,
     check=_check_embed,
@@ -193,6 +252,7 @@ EMBED = Key(
                     "field": {"anyOf": list(_NAMES)},
                     "chunk": {"type": "string"},
                     "where": {"type": "string"},
+                    "children": {"type": "object", "additionalProperties": {"anyOf": list(_NAMES)}},
                 },
             },
         ]

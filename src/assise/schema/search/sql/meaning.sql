@@ -120,6 +120,32 @@ BEGIN
 END
 $body$
 
+-- note_child --
+CREATE FUNCTION {note_child}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $body$
+DECLARE
+    _keys jsonb[];
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        SELECT array_agg({key_of_t}) INTO _keys FROM {place} AS t;
+    ELSIF TG_OP = 'INSERT' THEN
+        SELECT array_agg(DISTINCT jsonb_build_array(c.{link})) INTO _keys FROM added AS c;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(DISTINCT jsonb_build_array(c.{link})) INTO _keys FROM gone AS c;
+    ELSE
+        SELECT array_agg(DISTINCT k) INTO _keys FROM (
+            SELECT jsonb_build_array(c.{link}) AS k FROM added AS c UNION SELECT jsonb_build_array(c.{link}) FROM gone AS c
+        ) AS k;
+    END IF;
+    IF _keys IS NOT NULL THEN
+        INSERT INTO {changed} (source, key) SELECT {name}, k FROM unnest(_keys) AS k ORDER BY 2
+        ON CONFLICT (source, key) DO UPDATE SET version = DEFAULT, noted_at = DEFAULT;
+        PERFORM {withdraw}({name}, _keys, false);
+    END IF;
+    RETURN NULL;
+END
+$body$
+
 -- near --
 CREATE FUNCTION {near}(of_source text, q text, k int4, filters jsonb, keys jsonb DEFAULT NULL)
 RETURNS TABLE (key jsonb, cosine float8, passages jsonb) LANGUAGE plpgsql
