@@ -13,6 +13,7 @@ from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections import keys_on
 from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.computed import GENERATED
 from assise.manifest.sections.postgres import POSTGRES
 from assise.manifest.sections.servers import ON
 from assise.manifest.table import Table
@@ -95,7 +96,8 @@ def _check_readers(table_name: str, tables: Tables) -> Iterator[Problem]:
 
 def _list_readers(table_name: str, tables: Tables) -> Iterator[_Reader]:
     for name, column in tables[table_name].columns.items():
-        is_field = column.kind != "offset" and not column.is_element
+        is_computed = column.kind == "offset" or GENERATED.of(column) is not None
+        is_field = not is_computed and not column.is_element
         keys = keys_of_path(column.from_) if is_field else None
         if keys:
             place = ("tables", table_name, "columns", name, "from")

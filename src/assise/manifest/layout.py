@@ -11,6 +11,7 @@ from assise.errors import ManifestError
 from assise.manifest.nodes import read_nodes
 from assise.manifest.paths import parse_path
 from assise.manifest.sections.absent import MISSING
+from assise.manifest.sections.computed import GENERATED
 from assise.manifest.table import Column, Table
 from assise.types.codec import Codec
 from assise.types.table import KEY_KINDS, element_type, find_codec, find_first_codec, is_kind
@@ -218,6 +219,7 @@ def derive_layout(
                     column, "" if column_name in table.primary_key else legacy_uuids
                 )
                 for column_name, column in table.columns.items()
+                if GENERATED.of(column) is None
             },
             _name_extra(table),
             key,

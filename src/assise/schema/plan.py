@@ -13,9 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from assise.schema.catalog import UNNAMED, CatalogDifference, CatalogItem, Facts, Snapshot, compare
-from assise.schema.retype import is_free, write_recipe
+from assise.schema.retype import is_free, write_formula, write_recipe
 
 BATCH_ROWS = 10_000
+REWRITES = (
+    "Writes all rows of {}, which nobody reads or writes meanwhile: in a quiet hour if large."
+)
 _KEY = re.compile(
     r"(UNIQUE|PRIMARY KEY)( NULLS NOT DISTINCT)? (\([^()]*\))( INCLUDE \([^()]*\))?(.*)"
 )
@@ -177,7 +180,9 @@ class _Planner:
         is_filled = facts.default is not None and not facts.generated
         is_quick = not is_filled or _CONSTANT.fullmatch(facts.default or "") is not None
         if is_quick and (is_filled or facts.identity or facts.generated or not facts.not_null):
-            yield PlannedStep((f"{alter} ADD COLUMN {_write_column(item)}",), (item.drop,))
+            says = REWRITES.format(item.on) if facts.generated == "s" or facts.identity else ""
+            add = f"{alter} ADD COLUMN {_write_column(item)}"
+            yield PlannedStep((add,), (item.drop,), says=says)
             return
         text = _write_column(item, is_bare=True)
         yield PlannedStep((f"{alter} ADD COLUMN {text}",), (item.drop,))
@@ -216,7 +221,10 @@ class _Planner:
         what = f"{item.on}.{item.name} cannot become {other} from {one} in place"
         if one == other:
             what = f"{item.on}.{item.name} cannot get another formula or collation in place"
-        self.refusals.append((what, write_recipe(item.on, item.name, other)))
+        recipe = write_recipe(item.on, item.name, other)
+        if before.generated or after.generated:
+            recipe = write_formula(item.on, item.name, _write_column(item))
+        self.refusals.append((what, recipe))
 
     def _columns_dropped(self) -> Iterator[PlannedStep]:
         for item in self._dropped("column"):
