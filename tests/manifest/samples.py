@@ -87,6 +87,7 @@ tables:
   events:
     collection: events
     primary_key: offset
+    was: occasions
     columns:
       offset: {type: int8, kind: offset}
   payments:

@@ -178,6 +178,7 @@ CHANGES = {
     ("manifest", "views"): ("5 minutes", "6 minutes"),
     ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
     ("column", "was"): (", was: town", ""),
+    ("table", "was"): ("    was: occasions\n", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from assise.manifest.born import check_born
 from assise.manifest.keys import AnyKey, Keyed, Tables
 from assise.manifest.names import check_column_name, check_table_name, list_schemas
-from assise.manifest.needs import check_elsewhere, check_roles, list_across
+from assise.manifest.needs import check_elsewhere, check_renamed, check_roles, list_across
 from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections import keys_on
@@ -50,6 +50,7 @@ def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
         place = ("tables", table_name)
         yield from check_table_name(place, table_name)
         yield from list_across(table_name, tables)
+        yield from check_renamed(table_name, table)
         if ON.of(table) is None:
             yield from _check_origin(place, table)
         else:

@@ -189,6 +189,19 @@ def rename_column(layout: Layout, table: str, old: str, *, new: str) -> Layout:
     return replace(layout, tables={**layout.tables, table: renamed})
 
 
+def rename_table(layout: Layout, old: str, *, new: str) -> Layout:
+    """A layout in which a table has another name; the same where there is no such table."""
+    found = {
+        new if name == old else name: replace(
+            table,
+            table=new if name == old else name,
+            parent=new if table.parent == old else table.parent,
+        )
+        for name, table in layout.tables.items()
+    }
+    return replace(layout, tables=found)
+
+
 def _restrict(
     columns: Mapping[str, ColumnLayout], others: Mapping[str, ColumnLayout]
 ) -> Mapping[str, ColumnLayout]:

@@ -63,26 +63,6 @@ def plan(before: Snapshot, after: Snapshot) -> SchemaPlan:
     return _Planner(before, after).plan()
 
 
-def rename_columns(snapshot: Snapshot, names: Iterable[tuple[str, str, str]]) -> list[PlannedStep]:
-    """The renames of columns, as table, old and new name, that a snapshot still has to do."""
-    steps = []
-    for table, old, new in names:
-        if ("column", table, old) in snapshot and ("column", table, new) not in snapshot:
-            up, down = (
-                f"ALTER TABLE {table} RENAME COLUMN {one} TO {other}"
-                for one, other in ((old, new), (new, old))
-            )
-            moves = tuple(
-                f"rename {' '.join(names).replace(chr(34), '')}"
-                for names in ((table, old, new), (table, new, old))
-            )
-            says = f"Running code that uses {old} breaks: deploy what uses {new} with it."
-            steps.append(
-                PlannedStep((up,), (down,), moves=moves[:1], moves_back=moves[1:], says=says)
-            )
-    return steps
-
-
 class _Planner:
     def __init__(self, before: Snapshot, after: Snapshot) -> None:
         self.before, self.after = before, after
