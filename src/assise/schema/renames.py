@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from assise.manifest.model import Manifest
 from assise.manifest.names import RESERVED, split_table
 from assise.manifest.sections.revisions import WAS
-from assise.schema.plan import quote_again
+from assise.schema.planned import quote_again
 
 
 def list_renames(manifest: Manifest, schema: str) -> Iterator[tuple[str, str, str]]:
