@@ -308,7 +308,7 @@ WHERE nspname = %(schema)s AND relkind IN ('r', 'p') AND relispartition = %(is_a
 SELECT p.oid::regclass::text, format('%%I.%%I', n.nspname, part),
     replace(pg_get_indexdef(i.oid), format('INDEX %%I ON ONLY %%I.%%I USING', i.relname, tn.nspname, t.relname),
         format('INDEX CONCURRENTLY %%I ON %%I.%%I USING', part, n.nspname, p.relname)),
-    format('ALTER INDEX %%s ATTACH PARTITION %%I.%%I', i.oid::regclass, n.nspname, part)
+    format('ALTER INDEX %%1$s ATTACH PARTITION %%2$I.%%3$I', i.oid::regclass, n.nspname, part)
 FROM pg_class AS i JOIN pg_index AS x ON x.indexrelid = i.oid JOIN pg_class AS t ON t.oid = x.indrelid JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
 JOIN pg_inherits AS h ON h.inhparent = t.oid JOIN pg_class AS p ON p.oid = h.inhrelid JOIN pg_namespace AS n ON n.oid = p.relnamespace,
 LATERAL (SELECT left(p.relname, 30) || '_' || left(md5(i.relname), 8) || '_idx' AS part) AS named
