@@ -106,6 +106,7 @@ class RetentionQuestion:
 
     mode: `first`: in a cohort is who did `start` in it for the first time ever; `recurring`: who
         did it in it; `unbounded`: as recurring, and whoever comes back later counts too.
+    did: only of users who have ever done this event; empty for all.
     """
 
     start: str
@@ -113,12 +114,13 @@ class RetentionQuestion:
     buckets: Buckets
     periods: int
     mode: Mode = "first"
+    did: str = ""
 
 
 def read_retention(picture: Picture, asked: RetentionQuestion) -> Asking[Retention]:
     """The cells of a retention table."""
     starts, is_kept = asked.buckets.starts, (asked.start, asked.back) == (START, BACK)
-    if is_kept and asked.buckets.by == "day":
+    if is_kept and asked.buckets.by == "day" and not asked.did:
         kept = yield from read_cells(picture, asked.mode, starts=starts, periods=asked.periods)
         if kept is not None:
             return Retention(asked.mode, "day", _join_cells(picture, starts, kept))
@@ -196,13 +198,15 @@ def _read_cohorts(
     end = add(starts[-1], buckets.by, 1) - dt.timedelta(1)
     first = dt.date.min if asked.mode == "first" else starts[0]
     by_day = yield from picture.read_persons([asked.start], first, end)
-    joined = buckets.join(by_day)
-    if asked.mode != "first":
-        return joined
-    found, seen = {}, make_bitmap()
-    for start in sorted(joined):
-        found[start] = joined[start] - seen
-        seen |= joined[start]
+    found = buckets.join(by_day)
+    if asked.mode == "first":
+        seen = make_bitmap()
+        for start in sorted(found):
+            found[start], seen = found[start] - seen, seen | found[start]
+    if asked.did:
+        by_day = yield from picture.read_persons([asked.did], dt.date.min, dt.date.max)
+        among = _unite(by_day.values())
+        found = {start: persons & among for start, persons in found.items()}
     return found
 
 

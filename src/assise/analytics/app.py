@@ -152,12 +152,17 @@ class AppAnalytics:
         by: By = "day",
         periods: int = 30,
         mode: Mode = "first",
+        did: str = "",
     ) -> Retention:
-        """Who came back so many periods after `start`; what is not over is None."""
+        """Who came back so many periods after `start`; what is not over is None.
+
+        did: only of users who have ever done this event.
+        """
 
         def read(picture: Picture) -> Asking[Retention]:
             buckets = _last(picture, by, periods)
-            return read_retention(picture, RetentionQuestion(start, back, buckets, periods, mode))
+            asked = RetentionQuestion(start, back, buckets, periods, mode, did)
+            return read_retention(picture, asked)
 
         return await self.read(read)
 

@@ -21,3 +21,6 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION assise.analytics_recount FROM PUBLIC;
+
+-- The bitmaps of an event, whatever else there is on its days.
+CREATE INDEX ON assise.analytics_bitmap (event, day);
