@@ -167,13 +167,11 @@ class Picture:
 
 def open_picture(zone: str) -> Asking[Picture]:
     """Read how far events are folded, and what came since."""
-    (state,) = yield QUERIES["state"], {}
-    is_fresh = state["timezone"] == zone and state["cluster"] == state["here"]
+    (state,) = yield QUERIES.fill("opening"), {"zone": zone}
+    is_fresh, has_tail = state["is_fresh"], state["has_tail"]
     xid, number = (state["xid"], state["number"]) if is_fresh else ("0", 0)
     place = {"xid": xid, "number": number, "to_xid": END[0], "to_number": END[1]}
     place |= {"snapshot": state["snapshot"], "last": state["last"]}
-    (row,) = yield QUERIES.fill("has_tail"), {**place, "shared": sorted(SHARED_IDS)}
-    has_tail = bool(row["has_tail"])
     changes = (yield from read_changes(place, zone)) if has_tail else EventChanges()
     stored = make_bitmap(bytes(state["users"] or b"")) if is_fresh else make_bitmap()
     users = move(stored, changes.moved, make_bitmap(sorted(changes.moved))) | changes.users

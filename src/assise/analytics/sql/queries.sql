@@ -87,6 +87,15 @@ SELECT coalesce(xid, '0')::text AS xid, coalesce(number, 0) AS number, timezone,
     (SELECT system_identifier::text FROM pg_control_system()) AS here, clock_timestamp() AS now
 FROM pg_current_snapshot() AS snapshot LEFT JOIN assise.analytics_state ON true
 
+-- opening --
+-- How far events are folded, whether in the days of this zone, and whether there are others that this session sees.
+SELECT *, EXISTS (
+    SELECT FROM assise.analytics_events AS e
+    WHERE (e.xid, e.number) > (CASE WHEN is_fresh THEN state.xid::xid8 ELSE '0' END, CASE WHEN is_fresh THEN state.number ELSE 0 END)
+        AND pg_visible_in_snapshot(e.xid, snapshot::pg_snapshot)
+) AS has_tail
+FROM (SELECT *, coalesce(timezone = %(zone)s AND cluster = here, false) AS is_fresh FROM ({state}) AS state) AS state
+
 -- version --
 -- The version of the fold.
 SELECT coalesce(max(version), 0) AS version FROM assise.analytics_state
@@ -104,10 +113,6 @@ WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND (xid, number) <= (%(to_xid
 SELECT xid::text AS xid, number FROM assise.analytics_events
 WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND xid < %(until)s::xid8
 ORDER BY xid, number OFFSET %(size)s LIMIT 1
-
--- has_tail --
--- Whether there are events that are not folded.
-SELECT EXISTS ({tail}) AS has_tail
 
 -- merges --
 -- What says that two ids are one person, in order; then also who is a user of the application itself.
