@@ -5,6 +5,7 @@ pub mod assemble;
 pub mod bson;
 pub mod calendar;
 pub mod codec;
+pub mod extjson;
 pub mod give;
 pub mod json;
 pub mod number;

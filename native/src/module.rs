@@ -8,6 +8,7 @@ use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyList};
 
 use crate::bson::check;
+use crate::extjson;
 use crate::plan::Plan;
 use crate::assemble;
 use crate::shred;
@@ -140,12 +141,42 @@ impl Assembler {
     }
 }
 
+/// Return the documents of texts of Extended JSON; None for a text declined.
+#[pyfunction]
+fn read_texts<'py>(
+    py: Python<'py>,
+    texts: Vec<(u64, PyBackedBytes)>,
+) -> Vec<Option<Bound<'py, PyBytes>>> {
+    let mut joined = Vec::new();
+    let ends: Vec<Option<usize>> = py.detach(|| {
+        let read = |(_, text): &(u64, PyBackedBytes)| {
+            let start = joined.len();
+            let found = guard(|| extjson::read_document(text, &mut joined).ok()).flatten();
+            if found.is_none() {
+                joined.truncate(start);
+            }
+            found.map(|()| joined.len())
+        };
+        texts.iter().map(read).collect()
+    });
+    let mut start = 0;
+    ends.into_iter()
+        .map(|end| {
+            end.map(|end| {
+                let raw = PyBytes::new(py, &joined[start..end]);
+                start = end;
+                raw
+            })
+        })
+        .collect()
+}
+
 #[pymodule]
 mod assise_native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::{Assembler, Shredder};
+    use super::{read_texts, Assembler, Shredder};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
