@@ -10,7 +10,7 @@ from tests.search.chat.answering import AnsweringServer
 from tests.search.chat.notes import MANIFEST, SECRETS, USERS
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from assise.errors import UsageError
+from assise.errors import EmbedderError, UsageError
 from assise.manifest.sections.chat import AnsweringModel
 from assise.project import Project
 from assise.search.chat.ask import NO_CONTEXT, NO_MODEL, Answering, Question
@@ -200,7 +200,7 @@ def test_tokens_are_counted_by_the_tokenizer_of_the_model(
     assert ask(chatty.search, QUESTION, user_id=1).is_answered
     assert 500 < _size(model.prompts[-1]) <= 1_000
     file.write_text("{}")
-    with pytest.raises(UsageError, match=r"tokenizer\.json is no tokenizer"):
+    with pytest.raises(EmbedderError, match=r"tokenizer\.json cannot be run"):
         ask(chatty.search, QUESTION, user_id=1)
 
 
@@ -219,5 +219,5 @@ def test_no_stream_of_a_provider_ends_in_an_error(chatty: Project, model: Answer
 
 def test_the_budget_of_a_tokenizer_that_is_not_there(tmp_path: Path) -> None:
     answers = AnswerModel(AnsweringModel(model="m", tokenizer="none.json"), tmp_path)
-    with pytest.raises(UsageError, match=r"none\.json is no tokenizer"):
+    with pytest.raises(EmbedderError, match=r"none\.json cannot be run"):
         answers.count("a")

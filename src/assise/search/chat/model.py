@@ -10,9 +10,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from assise.errors import ModelError, UsageError
+from assise.errors import ModelError
 from assise.extras import load
 from assise.manifest.sections.chat import AnsweringModel
+from assise.search.meaning.onnx import telling
 from assise.search.meaning.passages import count_tokens
 from assise.settings import expand
 
@@ -37,7 +38,7 @@ class AnswerModel:
         """How many of its tokens a text has; about so many where it has no tokenizer.
 
         Raises:
-            UsageError: the tokenizer cannot be read. MissingExtraError: the extra `onnx`, which
+            EmbedderError: the tokenizer cannot be read. MissingExtraError: the extra `onnx`, which
             brings what reads it, is not installed.
         """
         if self._tokenizer is not None:
@@ -50,13 +51,8 @@ class AnswerModel:
         if name is None:
             return None
         path, module = self.folder / name, load("tokenizers", extra="onnx")
-        try:
+        with telling(path):
             return module.Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        except Exception as error:
-            raise UsageError(
-                f"{path} is no tokenizer that can be read",
-                remedy="Put the tokenizer.json of the model there, or leave tokenizer out.",
-            ) from error
 
     async def stream(self, messages: Sequence[dict[str, str]]) -> AsyncGenerator[str, None]:
         """The pieces of an answer. The request ends when nobody waits for the next one.

@@ -79,14 +79,14 @@ class OnnxEmbedder:
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401
         runtime = extras.load("onnxruntime", extra="onnx")
-        with _telling(self._file):
+        with telling(self._file):
             return runtime.InferenceSession(str(self._file), providers=["CPUExecutionProvider"])
 
     @cached_property
     def _tokenizer(self) -> Any:  # noqa: ANN401
         module = extras.load("tokenizers", extra="onnx")
         file = self.folder / "tokenizer.json"
-        with _telling(file):
+        with telling(file):
             tokenizer = module.Tokenizer.from_str(file.read_text(encoding="utf-8"))
             tokenizer.enable_truncation(self._tokens)
             tokenizer.enable_padding()
@@ -114,7 +114,7 @@ class OnnxEmbedder:
 
     def _run(self, texts: Sequence[str]) -> list[Vector]:
         session, tokenizer = self._session, self._tokenizer
-        with _telling(self._file):
+        with telling(self._file):
             return self._average(session, tokenizer.encode_batch([*texts]))
 
     def _average(self, session: Any, encoded: Sequence[Any]) -> list[Vector]:  # noqa: ANN401
@@ -141,8 +141,12 @@ class OnnxEmbedder:
 
 
 @contextmanager
-def _telling(file: Path) -> Iterator[None]:
-    """What goes wrong with a file, whatever its reader raises, as an error of ours."""
+def telling(file: Path) -> Iterator[None]:
+    """What goes wrong with a file of a model, whatever its reader raises, as an error of ours.
+
+    Raises:
+        EmbedderError: the file cannot be read or run.
+    """
     try:
         yield
     except AssiseError:
