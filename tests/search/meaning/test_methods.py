@@ -192,6 +192,7 @@ def test_without_the_embedder_words_are_searched_and_it_is_said(
     shelf: Project, kept: KeptEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(kept, "is_down", True)
+    monkeypatch.setattr("assise.search.meaning.verbs.DOWN_S", 1e9)
 
     async def run() -> None:
         async with App(shelf.path, urls={"app": sign_in(shelf)}) as app:
