@@ -27,6 +27,9 @@ _TO_SAVEPOINT = re.compile(r"\brollback\s+(?:(?:work|transaction)\s+)?to\b", re.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """The id of the HTTP request that is being answered, which sessions have unless they are given one."""
 
+_PLAIN = re.compile(r"[\w-]*", re.ASCII)
+"""What needs no care between quotes: keys of users, nearly always."""
+
 _OPEN = {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
 
 
@@ -101,6 +104,8 @@ def write_claims(user: str) -> str:
 
 
 def _quote(value: str, context: AdaptContext) -> bytes:
+    if _PLAIN.fullmatch(value):
+        return b"'%b'" % value.encode()
     return sql.Literal(value).as_bytes(context)
 
 

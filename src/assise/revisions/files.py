@@ -7,6 +7,7 @@
 -- assise: batch users 10000         the UPDATE that follows, 10,000 rows a transaction
 -- assise: each                      the index or foreign key that follows, partition by partition
 -- assise: rename users name called  the load's stored layout, moved along
+-- assise: table users people        the same of a table
 -- assise: close users.name          the load is closed: its documents can no longer be rebuilt
 -- assise: down
 -- assise: undoes 2                  runs if the second step of the up part was done
@@ -30,7 +31,17 @@ from assise.schema.planned import PlannedStep
 FOLDER = "revisions"
 _MARK = re.compile(r"^[ \t]*-- assise: *(\w+) *(.*?)[ \t]*$", re.MULTILINE)
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
-_SIZES = {"up": 0, "down": 0, "and": 0, "each": 0, "undoes": 1, "batch": 2, "rename": 3, "close": 1}
+_SIZES = {
+    "up": 0,
+    "down": 0,
+    "and": 0,
+    "each": 0,
+    "undoes": 1,
+    "batch": 2,
+    "rename": 3,
+    "table": 2,
+    "close": 1,
+}
 """How many words follow each mark; those of the first two lines are not looked at."""
 
 
@@ -187,7 +198,7 @@ class _Reader:
             raise UsageError(
                 f"{self.file}:{line}: -- assise: {word} {' '.join(values)} is no mark",
                 remedy="Marks are up, down, and, each, batch TABLE ROWS, undoes STEP,"
-                " rename TABLE OLD NEW, close TABLE.COLUMN.",
+                " rename TABLE OLD NEW, table OLD NEW, close TABLE.COLUMN.",
             )
         match word:
             case "up" | "down":

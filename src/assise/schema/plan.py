@@ -15,10 +15,13 @@ from dataclasses import dataclass, field
 from assise.schema.catalog import UNNAMED, CatalogDifference, CatalogItem, Facts, Snapshot, compare
 from assise.schema.cut import cut_table, find_cuts, keep_whole
 from assise.schema.planned import PlannedStep, quote_again
-from assise.schema.retype import is_free, write_recipe
+from assise.schema.retype import is_free, write_formula, write_recipe
 from assise.schema.view_steps import find_dropped, order_views, plan_views
 
 BATCH_ROWS = 10_000
+REWRITES = (
+    "Writes all rows of {}, which nobody reads or writes meanwhile: in a quiet hour if large."
+)
 _KEY = re.compile(
     r"(UNIQUE|PRIMARY KEY)( NULLS NOT DISTINCT)? (\([^()]*\))( INCLUDE \([^()]*\))?(.*)"
 )
@@ -45,26 +48,6 @@ def plan(before: Snapshot, after: Snapshot) -> SchemaPlan:
     found = _Planner(before, keep_whole(after, {cut.table.on: cut for cut in cuts})).plan()
     steps = [step for cut in cuts for step in cut_table(cut, after)]
     return SchemaPlan([*found.steps, *steps], [*refusals, *found.refusals])
-
-
-def rename_columns(snapshot: Snapshot, names: Iterable[tuple[str, str, str]]) -> list[PlannedStep]:
-    """The renames of columns, as table, old and new name, that a snapshot still has to do."""
-    steps = []
-    for table, old, new in names:
-        if ("column", table, old) in snapshot and ("column", table, new) not in snapshot:
-            up, down = (
-                f"ALTER TABLE {table} RENAME COLUMN {one} TO {other}"
-                for one, other in ((old, new), (new, old))
-            )
-            moves = tuple(
-                f"rename {' '.join(names).replace(chr(34), '')}"
-                for names in ((table, old, new), (table, new, old))
-            )
-            says = f"Running code that uses {old} breaks: deploy what uses {new} with it."
-            steps.append(
-                PlannedStep((up,), (down,), moves=moves[:1], moves_back=moves[1:], says=says)
-            )
-    return steps
 
 
 class _Planner:
@@ -165,7 +148,9 @@ class _Planner:
         is_filled = facts.default is not None and not facts.generated
         is_quick = not is_filled or _CONSTANT.fullmatch(facts.default or "") is not None
         if is_quick and (is_filled or facts.identity or facts.generated or not facts.not_null):
-            yield PlannedStep((f"{alter} ADD COLUMN {_write_column(item)}",), (item.drop,))
+            says = REWRITES.format(item.on) if facts.generated == "s" or facts.identity else ""
+            add = f"{alter} ADD COLUMN {_write_column(item)}"
+            yield PlannedStep((add,), (item.drop,), says=says)
             return
         text = _write_column(item, is_bare=True)
         yield PlannedStep((f"{alter} ADD COLUMN {text}",), (item.drop,))
@@ -204,7 +189,10 @@ class _Planner:
         what = f"{item.on}.{item.name} cannot become {other} from {one} in place"
         if one == other:
             what = f"{item.on}.{item.name} cannot get another formula or collation in place"
-        self.refusals.append((what, write_recipe(item.on, item.name, other)))
+        recipe = write_recipe(item.on, item.name, other)
+        if before.generated or after.generated:
+            recipe = write_formula(item.on, item.name, _write_column(item))
+        self.refusals.append((what, recipe))
 
     def _columns_dropped(self) -> Iterator[PlannedStep]:
         for item in self._dropped("column"):
