@@ -347,7 +347,8 @@ MISTAKES = [
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
             "Did you mean kept_days? Known:"
-            f" {KNOWN.removesuffix(', sql, views.')}, token, kept_days, sql, views."
+            f" {KNOWN.removesuffix(', sql, views, audit_log.')}, token, kept_days, sql, views,"
+            " audit_log."
         ),
     ),
 ]
