@@ -361,3 +361,20 @@ def test_a_user_is_found_by_a_column(
         headers = {"Authorization": f"Bearer {sign('auth0|9')}"}
         assert client.get(None, "/api/projects", headers=headers).status_code == 401
     databases.drop(conninfo)
+
+
+def test_what_a_request_writes_has_its_id(
+    folder: Path, conninfo: str, socket_path: Path, run: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    """The log of audited tables takes it from `app.request_id`."""
+    run(
+        "ALTER TABLE projects ALTER COLUMN data SET DEFAULT to_jsonb(current_setting('app.request_id', true))"
+    )
+    with serve(folder, conninfo, socket_path) as client:
+        given = {"X-Request-ID": "abc-7"}
+        made = client.send(0, "POST", "/api/projects", json={"name": "one"}, headers=given)
+        assert made.status_code == 201, made.text
+        assert made.json()["data"] == "abc-7"
+        other = client.send(0, "POST", "/api/projects", json={"name": "one"})
+        assert other.json()["data"] == other.headers["x-request-id"]
+    run("ALTER TABLE projects ALTER COLUMN data DROP DEFAULT")
