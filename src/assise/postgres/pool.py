@@ -91,9 +91,11 @@ class Session:
         """Run a statement; how many rows it wrote or found."""
         return (await self._run(statement, parameters)).rowcount
 
-    async def fetch(self, query: str, parameters: Arguments = None) -> list[Record]:
-        """All rows of a query."""
-        cursor = await self._run(query, parameters)
+    async def fetch(
+        self, query: str, parameters: Arguments = None, *, binary: bool = False
+    ) -> list[Record]:
+        """All rows of a query; with `binary` large `bytea` comes as it is, and not as digits."""
+        cursor = await self._run(query, parameters, binary=binary)
         return [] if cursor.rownumber is None else await cursor.fetchall()
 
     async def fetch_one(self, query: str, parameters: Arguments = None) -> Record | None:
@@ -129,20 +131,24 @@ class Session:
             ):
                 yield copy
 
-    async def _run(self, statement: str, parameters: Arguments) -> psycopg.AsyncCursor[Record]:
+    async def _run(
+        self, statement: str, parameters: Arguments, *, binary: bool = False
+    ) -> psycopg.AsyncCursor[Record]:
         try:
-            return await self._execute(statement, parameters)
+            return await self._execute(statement, parameters, binary=binary)
         except TargetError as error:
             if self._switch is None or not is_gone(error):
                 raise
         switch, self._switch = self._switch, None
         self.connection, self.target = await switch()
-        return await self._execute(statement, parameters)
+        return await self._execute(statement, parameters, binary=binary)
 
-    async def _execute(self, statement: str, parameters: Arguments) -> psycopg.AsyncCursor[Record]:
+    async def _execute(
+        self, statement: str, parameters: Arguments, *, binary: bool
+    ) -> psycopg.AsyncCursor[Record]:
         check_open(self.connection.info, self.connection.pgconn.finish)
         with translated(self.target, in_session=True):
-            cursor = await self.connection.execute(statement.encode(), parameters)
+            cursor = await self.connection.execute(statement.encode(), parameters, binary=binary)
         check_open(self.connection.info, self.connection.pgconn.finish)
         if check_results(cursor, statement, self.connection.pgconn.finish):
             await cursor.set_result(0)
