@@ -271,6 +271,24 @@ def test_a_session_is_part_of_the_key_with_its_user(shop: Project) -> None:
     asyncio.run(work())
 
 
+def test_the_tenant_of_the_session_around_is_part_of_the_key(shop: Project) -> None:
+    app = make_app(shop)
+    tenants = iter("abc")
+
+    @app.cache("ours", ttl=60)
+    async def ours() -> str:
+        return next(tenants)
+
+    async def work() -> None:
+        async with app:
+            for tenant, user, found in [("a", 1, "a"), ("b", 1, "b"), ("a", 2, "a")]:
+                async with app.session(user_id=user, tenant_id=tenant):
+                    assert await ours() == found
+            assert await ours() == "c"
+
+    asyncio.run(work())
+
+
 def test_an_unknown_table_is_named(shop: Project) -> None:
     app = make_app(shop)
     with pytest.raises(UsageError, match="no table 'project' has cache") as raised:
