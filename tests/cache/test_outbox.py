@@ -198,6 +198,8 @@ def test_the_outbox_waits_while_redis_is_away_and_is_drained_before_it_is_asked(
                 async with app.session(user_id=1) as session:
                     await session.execute("UPDATE projects SET name = 'new' WHERE id = 1")
                 await app.cache.invalidate(["projects:2"])
+                assert app.cache.outbox is not None
+                await app.cache.outbox.settle()
                 assert len(query(WAITING)) == 2
                 assert await projects(1) == ["new", "p6"]
                 with pytest.raises(RedisError):
