@@ -345,6 +345,20 @@ def test_the_routes_mount_into_an_application_of_ones_own(
         assert client.get(None, "/all", headers=boss).json() == 35
 
 
+def test_a_cursor_is_of_one_tenant(folder: Path, conninfo: str, socket_path: Path) -> None:
+    text = MANIFEST.replace("audience: app", "audience: app, tenant: org")
+    (folder / "assise.yaml").write_text(text)
+    with serve(folder, conninfo, socket_path) as client:
+
+        def get(tenant: str, path: str) -> httpx.Response:
+            token = sign(user_id(0), org=tenant)
+            return client.get(None, path, headers={"Authorization": f"Bearer {token}"})
+
+        cursor = get("a", "/api/projects?limit=2").json()["next"]
+        path = f"/api/projects?limit=2&cursor={cursor}"
+        assert [get(tenant, path).status_code for tenant in ("a", "b")] == [200, 400]
+
+
 def test_a_user_is_found_by_a_column(
     scene: Template, databases: Databases, tmp_path: Path, socket_path: Path
 ) -> None:
