@@ -233,6 +233,8 @@ class Builder:
                 self.connection.execute("SET LOCAL work_mem = '128MB'")
                 self.run("forget_block", generation=generation, block=block)
                 self.run("seal_block", generation=generation, block=block)
+                if self.table.is_shown_by_owners:
+                    self.run("seal_owners", generation=generation, block=block)
                 self.run("set_sealed", generation=generation, sealed=end)
             self.progress("sealed", end)
 

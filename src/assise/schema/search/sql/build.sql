@@ -120,6 +120,7 @@ UPDATE {state} SET learned = %(high)s WHERE name = {name} AND generation = %(gen
 DELETE FROM {fresh} AS f USING pg_temp.{batch} AS k WHERE {same_f_k} AND f.part = k.part
 
 -- forget_block --
+WITH gone AS (DELETE FROM {owned} WHERE generation = %(generation)s AND block = %(block)s)
 DELETE FROM {blocks} WHERE generation = %(generation)s AND block = %(block)s
 
 -- seal_block --
@@ -139,6 +140,17 @@ FROM (
     WHERE s.name = {name} AND s.generation = %(generation)s
 ) AS x
 WHERE x.weight <> 0 GROUP BY x.term
+
+-- seal_owners --
+INSERT INTO {owned} (generation, owner, block, places)
+SELECT %(generation)s, o.owner, %(block)s, ('{' || string_agg(o.place || ':1', ',' ORDER BY o.place) || '}/{size}')::{query_type}
+FROM (
+    SELECT DISTINCT o.owner, w.number - %(block)s::int8 * {size} + 1 AS place
+    FROM {rows} AS w JOIN {place} AS t ON {same_t_w} CROSS JOIN LATERAL unnest({owner_keys}) AS o (owner)
+    WHERE w.generation = %(generation)s AND o.owner IS NOT NULL
+        AND w.number BETWEEN %(block)s::int8 * {size} AND %(block)s::int8 * {size} + {size} - 1
+) AS o
+GROUP BY o.owner
 
 -- set_sealed --
 UPDATE {state} SET sealed = %(sealed)s WHERE name = {name} AND generation = %(generation)s
@@ -177,6 +189,7 @@ WITH gone_terms AS (DELETE FROM {terms} WHERE generation <> %(generation)s),
 DELETE FROM {state} WHERE name = {name} AND generation <> %(generation)s
 
 -- forget_old_blocks --
+WITH gone AS (DELETE FROM {owned} WHERE generation <> %(generation)s)
 DELETE FROM {blocks} WHERE generation <> %(generation)s
 
 -- drop_changed --
