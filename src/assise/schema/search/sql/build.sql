@@ -47,7 +47,8 @@ WHERE NOT EXISTS (SELECT FROM {words} AS w WHERE w.lexeme = l.lexeme COLLATE "C"
 -- number_rows --
 WITH numbered AS (
     SELECT {b_keys}, b.part, b.vector,
-        (SELECT coalesce(max(number) + 1, 0) FROM {rows} WHERE generation = %(generation)s)
+        -- No number is given twice: blocks have the weights of the last rows also when these are gone.
+        (SELECT s.weighed FROM {state} AS s WHERE s.name = {name} AND s.generation = %(generation)s)
             + row_number() OVER (ORDER BY {b_keys}, b.part) - 1 AS number
     FROM pg_temp.{batch} AS b
 ), weighed AS (

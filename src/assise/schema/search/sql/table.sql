@@ -491,7 +491,7 @@ BEGIN
     _seen := '(SELECT * FROM ' || {place_text} || ' WHERE ' || nullif(_rule, 'true') || ')';
     _owners := {owners_in_blocks};
     -- A row that is scored by itself takes as long as 320 rows of blocks, or one of those in no block yet.
-    _rows := coalesce(_rows, CASE WHEN _owners IS NULL THEN 20000
+    _rows := coalesce(_rows, CASE WHEN _owners IS NULL OR {most_boost} > 1 THEN 20000
         ELSE least(20000, 1000 + _state.sealed / 320 + _state.weighed - _state.sealed) END);
     query := {with_synonyms};
     SELECT array_agg(x.lexeme), array_agg(x.id), array_agg(x.weight), array_agg(x.times), sum(x.weight) * 2.2,
