@@ -111,6 +111,25 @@ INSERT INTO {vocabulary} (generation, owner, initial, part, words, spellings, co
 SELECT %(generation)s, owner, initial, %(high)s, array_agg(word), array_agg(nullif(spelling, word)), array_agg(n), array_agg(first), array_agg(last)
 FROM merged GROUP BY owner, initial
 
+-- list_letters --
+SELECT DISTINCT left(initial, 1) FROM {vocabulary} WHERE generation = %(generation)s
+
+-- merge_vocabulary --
+WITH many AS (
+    SELECT owner, initial, max(part) AS last_part FROM {vocabulary}
+    WHERE generation = %(generation)s AND left(initial, 1) = %(letter)s GROUP BY owner, initial HAVING count(*) > 7
+), old AS (
+    DELETE FROM {vocabulary} AS v USING many AS k
+    WHERE v.generation = %(generation)s AND v.owner = k.owner AND v.initial = k.initial
+    RETURNING v.*, k.last_part
+), merged AS (
+    SELECT v.owner, v.initial, v.last_part, u.word, max(u.spelling COLLATE "C") AS spelling, sum(u.n)::int4 AS n, min(u.first) AS first, max(u.last) AS last
+    FROM old AS v, unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last) GROUP BY 1, 2, 3, 4
+)
+INSERT INTO {vocabulary} (generation, owner, initial, part, words, spellings, counts, firsts, lasts)
+SELECT %(generation)s, owner, initial, last_part, array_agg(word), array_agg(spelling), array_agg(n), array_agg(first), array_agg(last)
+FROM merged GROUP BY owner, initial, last_part
+
 -- forget_vocabulary --
 DELETE FROM {vocabulary} WHERE generation = %(generation)s
 
