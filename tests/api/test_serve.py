@@ -91,6 +91,29 @@ def test_it_prints_where_and_tokens_and_ends_when_it_is_told(
     assert key.stat().st_mode & 0o077 == 0
 
 
+SWALLOWED = """
+import signal
+from contextlib import suppress
+from assise.api.running import serve
+from assise.app import App
+
+def log(line):
+    with suppress(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+
+serve(App("assise.yaml"), host="127.0.0.1", port=0, is_development=False, log=log)
+"""
+
+
+def test_an_interrupt_that_is_swallowed_before_it_serves_ends_it_all_the_same(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "assise.yaml").write_text(HEAD + TABLES)
+    environ = {**os.environ, "PYTHONPATH": SOURCES}
+    command = [sys.executable, "-c", SWALLOWED]
+    subprocess.run(command, cwd=tmp_path, env=environ, timeout=50, check=True)
+
+
 def test_tokens_for_development_are_taken_on_this_machine_alone(tmp_path: Path) -> None:
     (tmp_path / "assise.yaml").write_text(HEAD + TABLES)
     with pytest.raises(UsageError, match=r"0\.0\.0\.0 is open to others"):

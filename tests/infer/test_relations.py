@@ -103,6 +103,9 @@ def test_case_2_tells_what_joins_as_text(tmp_path: Path) -> None:
     lines = infer_lines(make_case(tmp_path, "02-string-references"))
     assert "59 of 60 values are users._id" in find(lines, "author:")
     assert "60 of 60 values are tags._id" in find(lines, "tags:\x20")
+    related = find(lines, "related_value:")
+    assert "references" not in related
+    assert "40 of 60 values are pages._id; 20 of 60 values are posts._id; ids of" in related
 
 
 USERS: list[Document] = [{"_id": make_id(1, n), "n": n} for n in range(20)]
@@ -240,6 +243,42 @@ def test_a_name_alone_is_no_reference(tmp_path: Path) -> None:
     docs: list[Document] = [{"_id": n, "user_id": n * 1_000} for n in range(40)]
     lines = infer(tmp_path, {"users": users, "orders": docs})
     assert find(lines, "user_id:") == "user_id: int4  # int32"
+
+
+@pytest.mark.parametrize(
+    ("shares", "start", "end"),
+    [
+        (
+            (8, 4, 0),
+            "about: {type: uuid, kind: hex}  # string",
+            "8 of 12 values are a._id; 4 of 12 values are b._id; ids of several tables: no foreign key",
+        ),
+        (
+            (4, 4, 4),
+            "about: {type: uuid, kind: hex}  # string",
+            "4 of 12 values are c._id; ids of several tables: no foreign key",
+        ),
+        (
+            (8, 1, 0),
+            "about: {type: uuid, kind: hex, references: a, orphans: keep}  # string",
+            "8 of 12 values are a._id",
+        ),
+        ((2, 2, 0), "about: text  # string", "# string"),
+    ],
+    ids=["two", "three", "most of the others are of none", "too few"],
+)
+def test_ids_of_several_collections_are_told_without_a_foreign_key(
+    tmp_path: Path, shares: tuple[int, ...], start: str, end: str
+) -> None:
+    targets: dict[str, Sequence[Document]] = {
+        name: [{"_id": make_id(kind, n)} for n in range(20)] for kind, name in enumerate("abc", 1)
+    }
+    ids = [str(make_id(kind, n)) for kind, share in enumerate(shares, 1) for n in range(share)]
+    ids += [str(make_id(9, n)) for n in range(12 - len(ids))]
+    posts: list[Document] = [{"_id": n, "about": id_} for n, id_ in enumerate(ids)]
+    line = find(infer(tmp_path, {**targets, "posts": posts}), "about:")
+    assert line.startswith(start)
+    assert line.endswith(end)
 
 
 def test_of_two_collections_with_the_same_ids_the_name_decides(tmp_path: Path) -> None:

@@ -228,7 +228,9 @@ def test_words_that_stand_in_many_arrays_are_merged(
         " GROUP BY 1, 2 ORDER BY 1, 2"
     )
     before = query(words)
-    query("DELETE FROM _search_vocabulary_books; UPDATE _search_state SET learned = 0")
+    query(
+        "DELETE FROM _search_vocabulary_books; UPDATE _search_state SET learned = 0 WHERE name = 'books'"
+    )
     monkeypatch.setattr(build, "LEARNED", 20)
     monkeypatch.setattr(build, "MERGED", 0)
     library.search.build()

@@ -7,6 +7,7 @@ import signal
 import socket
 from contextlib import suppress
 from ipaddress import ip_address
+from types import FrameType
 
 import uvicorn
 
@@ -53,15 +54,23 @@ def serve(app: App, *, host: str, port: int, is_development: bool, log: Log) -> 
     listening = _listen(host, port)
     if not any(API.of(table) for table in app.manifest.tables.values()):
         log("no table says `api:`: none is served, see docs/how-to/serve.md")
-    with suppress(KeyboardInterrupt):
-        # The way to end by SIGTERM is that by SIGINT: uvicorn sends itself what it has caught.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    told: list[int] = []
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        told.append(number)
+        raise KeyboardInterrupt
+
+    with suppress(KeyboardInterrupt), listening:
+        # uvicorn sends itself what it has caught. Before, what runs may swallow an interrupt.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
         place = f"http://{f'[{host}]' if ':' in host else host}:{listening.getsockname()[1]}"
         log(f"{place}/docs has every request, {place}/openapi.json too; Ctrl-C ends the server")
         if app.takes_development_tokens:
             for line in asyncio.run(describe_users(app)):
                 log(line)
-        uvicorn.Server(_configure(web, app.workspace.setting(STOP))).run(sockets=[listening])
+        if not told:
+            uvicorn.Server(_configure(web, app.workspace.setting(STOP))).run(sockets=[listening])
 
 
 def _configure(web: Asgi, stop_s: int) -> uvicorn.Config:

@@ -26,6 +26,9 @@ Small integers are among those of any collection. Those of other things begin wh
 end early or late; of seven that are drawn at random half have this span.
 """
 
+LEAST_LEFT_SHARE = 50
+"""Percent of the values beside a reference that are ids of others, where it is to several."""
+
 PROBED = 50
 """Values that are looked up first: where none is an id, the others are not looked up."""
 
@@ -35,7 +38,8 @@ class Match:
     """How many of the values of a path are `field` of documents of a collection.
 
     `span` is the percent of the range of these over which the values are spread, where it matters.
-    `pointer` is the kind of values that name their class.
+    `pointer` is the kind of values that name their class. `others` are the matches of the values
+    that are no ids of this collection, where the reference is to documents of several.
     """
 
     collection: str
@@ -46,6 +50,7 @@ class Match:
     is_whole: bool = True
     span: int = 100
     pointer: str = ""
+    others: tuple[Match, ...] = ()
 
     @property
     def is_certain(self) -> bool:
@@ -69,6 +74,7 @@ Matches = dict[tuple[str, Path], list[Match]]
 def find_references(joins: Mapping[str, Joins]) -> Matches:
     """The references between collections, for each path of each the best matches."""
     found: Matches = defaultdict(list)
+    minor: Matches = defaultdict(list)
     values = {name: _group(sampled) for name, sampled in joins.items()}
     things = name_things(joins)
     for collection, target in joins.items():
@@ -83,6 +89,7 @@ def find_references(joins: Mapping[str, Joins]) -> Matches:
                         continue
                     is_named = is_reference_name(name_path(path), things[collection], field)
                     below = [value for value in group if value < ids.bound]
+                    least = LEAST_SHARE if is_telling else LEAST_NAMED_SHARE
                     match = _compare(
                         (collection, field),
                         below,
@@ -90,13 +97,36 @@ def find_references(joins: Mapping[str, Joins]) -> Matches:
                         is_telling=is_telling,
                         is_named=is_named or is_pointed,
                     )
-                    if match:
+                    if match is not None:
                         is_whole = joins[other].is_whole
                         ints = joins[other].samples.get((path, INTS.kind), ())
                         span = _find_span(numbers.intersection(ints), numbers)
                         match = replace(match, is_whole=is_whole, span=span, pointer=pointer)
-                        found[other, path].append(match)
-    return {place: sorted(matches, key=_rank) for place, matches in found.items() if matches}
+                        is_most = 100 * match.hits >= least * match.among
+                        (found if is_most else minor)[other, path].append(match)
+    for (other, path), matches in {**minor, **found}.items():
+        best, *rest = sorted(matches, key=_rank)
+        others = _find_others(best, values[other].get((path, True, ""), []), joins)
+        if (other, path) in found:
+            found[other, path] = [replace(best, others=others), *rest]
+        elif 100 * sum(match.hits for match in (best, *others)) >= LEAST_SHARE * best.among:
+            found[other, path] = [replace(best, others=others)]
+    return found
+
+
+def _find_others(best: Match, values: list[int], joins: Mapping[str, Joins]) -> tuple[Match, ...]:
+    """The collections of which the values are ids that the best match leaves, where most are."""
+    own = joins[best.collection].ids[best.field]
+    numbers = frozenset(own.numbers)
+    left = [value for value in values if value < own.bound and value not in numbers]
+    found: list[Match] = []
+    for name, target in joins.items():
+        if left and name != best.collection and "_id" in target.ids:
+            numbers = frozenset(target.ids["_id"].numbers)
+            hits = sum(value in numbers for value in left)
+            found += [replace(best, collection=name, field="_id", hits=hits)] * bool(hits)
+    joined = sum(match.hits for match in found)
+    return tuple(sorted(found, key=_rank)) if 100 * joined >= LEAST_LEFT_SHARE * len(left) else ()
 
 
 def _group(joins: Joins) -> dict[tuple[Path, bool, str], list[int]]:
@@ -125,8 +155,7 @@ def _compare(
     if not is_named and ids.isdisjoint(values[:PROBED]):
         return None
     hits = [value for value in values if value in ids]
-    least = LEAST_SHARE if is_telling else LEAST_NAMED_SHARE
-    if not hits or 100 * len(hits) < least * len(values):
+    if not hits or not (is_telling or 100 * len(hits) >= LEAST_NAMED_SHARE * len(values)):
         return None
     if not is_named and len({*hits}) < LEAST_DIFFERENT:
         return None

@@ -134,9 +134,13 @@ class Relations:
         """Add what fields refer to: a foreign key where the types are alike, else a comment."""
         for at, found in self._list_matches(matches):
             place = self.places[at]
-            for each in found:
+            others = found[0].others
+            for each in (*found, *others):
                 self._remark(place.table, place.column, each.evidence)
-            if len(found) == 1 and found[0].is_certain:
+            if others:
+                several = "ids of several tables: no foreign key"
+                self._remark(place.table, place.column, several)
+            elif len(found) == 1 and found[0].is_certain:
                 self._refer(place, found[0])
                 self._suggest_child(place, found[0])
 
