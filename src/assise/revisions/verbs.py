@@ -16,6 +16,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.partitions import keep_up_partitions
 from assise.postgres.server import check_server
 from assise.postgres.snapshot import read_snapshot
+from assise.revisions.alembic import IncludeObject, leave_ours
 from assise.revisions.applying import Applier, Noted, check_files, hold, list_noted, read_noted
 from assise.revisions.differences import SchemaDrift, find_drift
 from assise.revisions.files import (
@@ -149,6 +150,11 @@ class RevisionVerbs:
                 self.workspace, manifest, connection, scratch=self.scratch, schema=schema
             ) as sums:
                 yield _Open(connection, tables, manifest, schema, sums, revisions, texts)
+
+    @property
+    def include_object(self) -> IncludeObject:
+        """For `context.configure` of Alembic: it leaves alone what is the manifest's."""
+        return leave_ours(self.workspace.manifest())
 
     def diff(self) -> SchemaDrift:
         """Compare the database with the manifest."""
