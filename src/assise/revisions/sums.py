@@ -41,13 +41,17 @@ class ScratchSums:
         statements = [*self._begin(), *list_statements(manifest, self.schema, texts)]
         return self._keep(statements, lambda: self._build(statements))
 
-    def of_revisions(self, revisions: Sequence[Revision]) -> Snapshot:
-        """What the revisions make, one after the other.
+    def of_revisions(
+        self, revisions: Sequence[Revision], *, made: Connection | None = None
+    ) -> Snapshot:
+        """What the revisions make, one after the other; `made` is a database where they have.
 
         Raises:
             UsageError: the server refuses a statement; names its file and line.
         """
         texts = [*self._begin(), *(each.text for each in revisions)]
+        if made is not None:
+            return self._keep(texts, lambda: read_snapshot(made))
         return self._keep(texts, lambda: self._build(self._begin(), revisions))
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -174,22 +175,22 @@ class RevisionVerbs:
         with self._open() as it:
             if not it.revisions:
                 return self._start(it)
-            before = it.sums.of_revisions(it.revisions)
-            renames = rename_tables(before, list_table_renames(it.manifest, it.schema))
-            renamed = self._rename(it, before, renames)
-            columns = rename_columns(renamed, list_renames(it.manifest, it.schema))
-            renames += columns
-            found = plan(
-                self._rename(it, renamed, renames) if columns else renamed, it.sum_manifest()
-            )
-            _check_plan(found, it.schema, drop)
-            steps = [*renames, *found.steps]
-            if not steps and it.revisions[-1].manifest == it.hash:
-                return None
-            number = len(it.revisions) + 1
-            text = write_revision(number, _one_line(title), it.hash, steps)
-            path = self.folder / name_file(number, title)
-            self._prove(it, before, parse_revision(text, file=str(path)))
+            # The manifest's sum is built beside the folder's: each takes a second or two.
+            with ThreadPoolExecutor(1) as beside, it.sums.open_after(it.revisions) as scratch:
+                future = beside.submit(it.sum_manifest)
+                before = it.sums.of_revisions(it.revisions, made=scratch)
+                renames, renamed = _try_renames(it, scratch, before)
+                after = future.result()
+                found = plan(renamed, after)
+                _check_plan(found, it.schema, drop)
+                steps = [*renames, *found.steps]
+                if not steps and it.revisions[-1].manifest == it.hash:
+                    return None
+                number = len(it.revisions) + 1
+                text = write_revision(number, _one_line(title), it.hash, steps)
+                path = self.folder / name_file(number, title)
+                revision = parse_revision(text, file=str(path))
+                _prove(scratch, revision, before=before, after=after)
             return self._write(path, text)
 
     def _start(self, it: _Open) -> Path:
@@ -210,29 +211,6 @@ class RevisionVerbs:
             if not is_empty:
                 self._mark(it, [revision])
         return path
-
-    def _rename(self, it: _Open, before: Snapshot, renames: Sequence[PlannedStep]) -> Snapshot:
-        """A snapshot with renamed columns: only the server knows what else names them."""
-        if not renames:
-            return before
-        with it.sums.open_after(it.revisions) as scratch:
-            for step in renames:
-                scratch.execute(step.up[0])
-            return read_snapshot(scratch)
-
-    def _prove(self, it: _Open, before: Snapshot, revision: Revision) -> None:
-        """Check that a revision leads to the manifest, and back."""
-        with it.sums.open_after(it.revisions) as scratch:
-            run_blocks(scratch, revision, revision.up)
-            rest = compare(read_snapshot(scratch), it.sum_manifest())
-            run_blocks(scratch, revision, revision.down)
-            back = compare(read_snapshot(scratch), before)
-        for what, left in (("the manifest", rest), ("the revision before", back)):
-            if not left.is_empty:
-                raise AssiseError(
-                    f"the steps that were found do not lead to {what}:\n{_show(left)}",
-                    remedy="Write this revision by hand; `assise schema lint` checks it.",
-                )
 
     def _write(self, path: Path, text: str) -> Path:
         try:
@@ -446,6 +424,42 @@ class RevisionVerbs:
             for revision in revisions:
                 applier.mark(revision)
             move([("own",)])
+
+
+def _try_renames(
+    it: _Open, scratch: Connection, before: Snapshot
+) -> tuple[list[PlannedStep], Snapshot]:
+    """The renames, and what a database has after them: only the server knows what names what.
+
+    The database is left as it was.
+    """
+    renames = rename_tables(before, list_table_renames(it.manifest, it.schema))
+    renamed = _run_renames(scratch, renames, before)
+    columns = rename_columns(renamed, list_renames(it.manifest, it.schema))
+    renamed = _run_renames(scratch, columns, renamed)
+    for step in reversed([*renames, *columns]):
+        scratch.execute(step.down[0])
+    return [*renames, *columns], renamed
+
+
+def _run_renames(scratch: Connection, steps: Sequence[PlannedStep], before: Snapshot) -> Snapshot:
+    for step in steps:
+        scratch.execute(step.up[0])
+    return read_snapshot(scratch) if steps else before
+
+
+def _prove(scratch: Connection, revision: Revision, *, before: Snapshot, after: Snapshot) -> None:
+    """Check that a revision leads to the manifest, and back, in a database of the folder's sum."""
+    run_blocks(scratch, revision, revision.up)
+    rest = compare(read_snapshot(scratch), after)
+    run_blocks(scratch, revision, revision.down)
+    back = compare(read_snapshot(scratch), before)
+    for what, left in (("the manifest", rest), ("the revision before", back)):
+        if not left.is_empty:
+            raise AssiseError(
+                f"the steps that were found do not lead to {what}:\n{_show(left)}",
+                remedy="Write this revision by hand; `assise schema lint` checks it.",
+            )
 
 
 def _ignore(moves: Sequence[tuple[str, ...]]) -> None:
