@@ -129,6 +129,24 @@ def test_a_lock_that_cannot_be_had_names_who_has_it(database: str) -> None:
         runner.run_together(["ALTER TABLE t ADD b int"], ["t"], lambda: None)
 
 
+def test_changes_in_place_give_way_to_others_too_and_name_them(
+    shop_before: Project, database: str, query: Query
+) -> None:
+    change(shop_before, "indexes: [[state, -price]]", "indexes: [[state, -price], [price]]")
+    said: list[str] = []
+    with holding(database, "LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE") as other:
+
+        def tell(line: str) -> None:
+            said.append(line)
+            if "waiting for a lock" in line:
+                other.rollback()
+
+        pid = other.info.backend_pid
+        Project(shop_before.path, to=database, log=tell).load()
+    assert any(f"waiting for a lock; process {pid}" in line for line in said)
+    assert query("SELECT to_regclass('orders_price_idx') IS NOT NULL") == [(True,)]
+
+
 def test_an_index_that_rows_break_is_dropped(database: str) -> None:
     with Connection(database) as connection:
         connection.execute("CREATE TABLE t (a int); INSERT INTO t VALUES (1), (1)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -128,11 +128,13 @@ class _Open:
 class RevisionVerbs:
     """The verbs of `assise schema` that change a database; `open_target` connects to it.
 
+    adopt: notes tables as a load of nothing, of a manifest without collections.
     scratch: the URL of a server on which databases may be made for a moment.
     """
 
     workspace: Workspace
     open_target: OpenTarget
+    adopt: Callable[[Connection], LoadedTables]
     scratch: str | None = None
 
     @property
@@ -234,7 +236,7 @@ class RevisionVerbs:
             BusyError: a lock could not be had; the same call goes on.
         """
         with self._connect() as (connection, tables, manifest, schema):
-            if tables is None and list_audited(manifest):
+            if tables is None and manifest.roots and list_audited(manifest):
                 raise UsageError(
                     f"audit: true is for tables that migrate has made, and {connection.target} has"
                     f" none of {manifest.name!r}",
@@ -265,6 +267,8 @@ class RevisionVerbs:
         """What follows revisions: tables that no load has written are noted, and have partitions."""
         found = list_partitionings(manifest, schema)
         keep_up_partitions(connection, found, log=self.workspace.log)
+        if tables is None and not manifest.roots and list_noted(connection, manifest.name):
+            tables = self.adopt(connection)
         if tables is not None:
             tables.move([("born", name) for name in manifest.born])
             for part in self.workspace.additions:

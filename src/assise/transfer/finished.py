@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.postgres.connection import Connection
-from assise.transfer import ledger
+from assise.postgres.server import check_server
+from assise.settings import CHUNK_BYTES
+from assise.transfer import creation, ledger
 from assise.transfer.ledger import Load
 from assise.workspace import LoadedTables, Workspace
 
@@ -64,6 +66,14 @@ def open_loaded(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables
             connection,
             ledger.describe_tables(connection, load, manifest, home=workspace.path.parent),
         )
+
+
+def adopt(workspace: Workspace, connection: Connection) -> LoadedTables:
+    """The tables that revisions alone have made of a manifest without collections, as a load."""
+    manifest, home = workspace.manifest(), workspace.path.parent
+    schema, chunk_bytes = check_server(connection), workspace.setting(CHUNK_BYTES)
+    load = creation.adopt(connection, manifest, schema=schema, chunk_bytes=chunk_bytes)
+    return ledger.describe_tables(connection, load, manifest, home=home)
 
 
 @contextmanager
