@@ -36,7 +36,8 @@ from assise.revisions.sums import ScratchSums, open_sums, run_blocks
 from assise.schema.audit import list_audit_places, list_audited
 from assise.schema.catalog import CatalogDifference, CatalogItem, Snapshot, compare
 from assise.schema.partitions import list_partitionings
-from assise.schema.plan import PlannedStep, SchemaPlan, plan
+from assise.schema.plan import SchemaPlan, plan
+from assise.schema.planned import PlannedStep
 from assise.schema.renames import (
     list_renames,
     list_table_renames,

@@ -8,7 +8,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.names import RESERVED, split_table
 from assise.manifest.sections.revisions import WAS, WAS_TABLE
 from assise.schema.catalog import Snapshot
-from assise.schema.plan import PlannedStep, quote_again
+from assise.schema.planned import PlannedStep, quote_again
 
 
 def list_renames(manifest: Manifest, schema: str) -> Iterator[tuple[str, str, str]]:
