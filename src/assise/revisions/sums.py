@@ -163,16 +163,17 @@ def open_sums(
 def _open_embedded(workspace: Workspace, manifest: Manifest, target: Connection) -> Connection:
     """The embedded server, whose major version must be the target's: others print otherwise."""
     embedded = workspace.embedded
-    found = ""
-    with suppress(AssiseError):
+    try:
         embedded.start()
         server = Connection(embedded.conninfo("postgres"), shown="the embedded server")
         if server.server_version // 10_000 == target.server_version // 10_000:
             return server
-        found = f", and the embedded server is PostgreSQL {server.server_version // 10_000}"
+        found = f"is PostgreSQL {server.server_version // 10_000}"
         server.close()
+    except AssiseError as error:
+        found = f"cannot be used: {error.message}"
     raise UsageError(
         f"{target.target}: the user may not create databases, and one is needed for a moment to"
-        f" build {manifest.name!r} in{found}",
+        f" build {manifest.name!r} in; the embedded server {found}",
         remedy="ALTER ROLE … CREATEDB, or give --scratch URL: another server of the same version.",
     )
