@@ -34,6 +34,7 @@ from assise.schema.sql import (
     quote_table,
 )
 from assise.transfer import born, ledger
+from assise.transfer.followed import move
 from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.objects import try_objects
@@ -106,7 +107,7 @@ def adopt(connection: Connection, manifest: Manifest, *, schema: str, chunk_byte
         load = _insert(*facts, schema=schema, chunk_bytes=chunk_bytes)
         born.note(connection, load, [*manifest.born])
         ledger.finish(connection, load)
-        ledger.move(connection, load, [("own",)])
+        move(connection, load, [("own",)])
     return load
 
 
