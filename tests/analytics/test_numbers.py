@@ -138,6 +138,44 @@ def test_a_thousand_random_histories(
             replay(connection, seed, Spool(tmp_path, 1))
 
 
+@pytest.mark.usefixtures("shop")
+def test_a_batch_ends_where_it_is_full_whatever_digits_transactions_have(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "BATCH", 5)
+    with Connection(database) as connection:
+        insert_sync(connection, [Event(uuid4(), "login", f"u{n}", START) for n in range(20)])
+        connection.execute(
+            "UPDATE assise.analytics_events SET xid = CASE WHEN number % 2 = 0 THEN '9' ELSE '10' END::xid8"
+        )
+        assert fold(connection, ZONE) == 4
+        assert check_bitmaps(connection, Analytics(timezone=ZONE)).is_right
+
+
+@pytest.mark.usefixtures("shop")
+def test_users_of_the_application_are_not_merged_wherever_a_fold_ends(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, alias = '{"$lib": "assise"}', ("$create_alias", "u1", '{"alias": "u2"}')
+    tracked = [("login", "u1", own), ("login", "u2", own)]
+    # Two users of the application stay two; who became one before they were known stays one.
+    for events, expected in (([*tracked, alias], 2), ([tracked[0], alias, tracked[1]], 1)):
+        for size in (1, 2, 1_000):
+            monkeypatch.setattr(folding, "BATCH", size)
+            with Connection(database) as connection:
+                connection.execute(EMPTY)
+                rows = [Event(uuid4(), name, id_, START, "", text) for name, id_, text in events]
+                insert_sync(connection, rows)
+                days = [
+                    run(read_whole(ZONE, partial(read_active, first=FIRST, last=FIRST)), connection)
+                ]
+                fold(connection, ZONE)
+                days += [
+                    run(read_whole(ZONE, partial(read_active, first=FIRST, last=FIRST)), connection)
+                ]
+                assert [found[0].mau for found in days] == [expected, expected]
+
+
 RETENTION = DATA / "analytics" / "posthog_retention_oracle" / "retention_cases.json"
 CASES = json.loads(RETENTION.read_text())["cases"] if RETENTION.exists() else []
 
