@@ -172,6 +172,59 @@ pub fn skip(kind: u8, raw: &[u8], p: usize, last: usize) -> Answer<usize> {
     Ok(end)
 }
 
+/// Where the scope of code with scope begins, and the position behind both.
+pub fn code_with_scope_at(raw: &[u8], p: usize, last: usize) -> Answer<(usize, usize)> {
+    let size = int32_at(raw, p)?;
+    let (_, scope) = string_at(raw, p + 4, last)?;
+    let end = open(raw, scope, last)? + 1;
+    if size < 0 || p + size as usize != end {
+        return Err(Declined);
+    }
+    Ok((scope, end))
+}
+
+/// As `skip`, in a document that is whole: code with scope is passed over, too.
+pub fn skip_whole(kind: u8, raw: &[u8], p: usize, last: usize) -> Answer<usize> {
+    match kind {
+        CODE_WITH_SCOPE => Ok(code_with_scope_at(raw, p, last)?.1),
+        _ => skip(kind, raw, p, last),
+    }
+}
+
+/// Whether bytes are one document, however deep.
+pub fn is_whole(raw: &[u8]) -> bool {
+    check_whole(raw).is_ok()
+}
+
+fn check_whole(raw: &[u8]) -> Answer<()> {
+    let mut outer = Vec::new();
+    let (mut last, mut p) = (open(raw, 0, raw.len())?, 4);
+    if last + 1 != raw.len() {
+        return Err(Declined);
+    }
+    loop {
+        while p == last {
+            match outer.pop() {
+                Some(above) => last = above,
+                None => return Ok(()),
+            }
+            p += 1;
+        }
+        let kind = raw[p];
+        let value = key_end(raw, p, last)? + 1;
+        let (inside, end) = match kind {
+            DOCUMENT | ARRAY => (value, open(raw, value, last)? + 1),
+            CODE_WITH_SCOPE => code_with_scope_at(raw, value, last)?,
+            _ => {
+                p = skip(kind, raw, value, last)?;
+                continue;
+            }
+        };
+        outer.push(last);
+        (last, p) = (end - 1, inside + 4);
+    }
+}
+
 /// Check all that lies in a container at `p`, at every depth; the position behind it.
 pub fn check(raw: &[u8], p: usize, limit: usize, depth: usize) -> Answer<usize> {
     if depth > LEVELS {

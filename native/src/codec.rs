@@ -7,8 +7,8 @@ use crate::calendar::{
 use crate::json::{push_hex, push_int};
 use crate::number::{whole_double, whole_text, write_special, Decimal};
 
-const FIRST_MS: i64 = -210_866_803_200_000;
-const AFTER_LAST_MS: i64 = 9_224_318_016_000_000;
+pub const FIRST_MS: i64 = -210_866_803_200_000;
+pub const AFTER_LAST_MS: i64 = 9_224_318_016_000_000;
 const FIRST_DAY: i64 = -2_451_545;
 const LAST_DAY: i64 = 2_145_031_948;
 const KEY_BYTES: usize = 1_000;
@@ -222,7 +222,7 @@ pub fn read_hex<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
 }
 
 /// The uuid of 24 hex digits or of a UUID's text, and whether the text is that of an ObjectId.
-fn read_uuid(text: &[u8]) -> Option<([u8; 16], bool)> {
+pub fn read_uuid(text: &[u8]) -> Option<([u8; 16], bool)> {
     if text.len() == 24 && !text.contains(&b'-') {
         return Some((uuid_of_object_id(&read_hex::<12>(text)?), true));
     }

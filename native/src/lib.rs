@@ -5,10 +5,13 @@ pub mod assemble;
 pub mod bson;
 pub mod calendar;
 pub mod codec;
+pub mod digest;
 pub mod give;
+pub mod joins;
 pub mod json;
 pub mod number;
 pub mod plan;
+pub mod profile;
 pub mod read_json;
 pub mod shred;
 

@@ -10,6 +10,9 @@ use pyo3::types::{PyBytes, PyList};
 use crate::bson::check;
 use crate::plan::Plan;
 use crate::assemble;
+use crate::digest;
+use crate::joins;
+use crate::profile;
 use crate::shred;
 
 type Count = (usize, usize, u64, Vec<(u32, u64)>);
@@ -140,12 +143,85 @@ impl Assembler {
     }
 }
 
+type Samples<'py> = Vec<(usize, Bound<'py, PyBytes>)>;
+
+/// Profiles documents of one collection.
+#[pyclass]
+struct Profiler {
+    inner: profile::Profile,
+}
+
+#[pymethods]
+impl Profiler {
+    #[new]
+    fn new(paths: usize) -> Profiler {
+        Profiler { inner: profile::Profile::new(paths) }
+    }
+
+    /// Count documents; return the positions of those that are not BSON, and how many were read.
+    ///
+    /// Those behind a panic are left to Python.
+    fn add(&mut self, py: Python<'_>, documents: Vec<PyBackedBytes>) -> (Vec<usize>, usize) {
+        let inner = &mut self.inner;
+        let (mut invalid, mut done) = (Vec::new(), 0);
+        py.detach(|| {
+            guard(|| {
+                for raw in &documents {
+                    if !inner.add(raw) {
+                        invalid.push(done);
+                    }
+                    done += 1;
+                }
+            })
+        });
+        (invalid, done)
+    }
+
+    /// Return paths, counts, samples of binaries, texts as `_id` of 24 hex digits, and decimals.
+    #[allow(clippy::type_complexity)]
+    fn read<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> (Vec<(usize, Option<&str>)>, Vec<(u64, u64)>, Samples<'py>, usize, Vec<Bound<'py, PyBytes>>)
+    {
+        let inner = &self.inner;
+        let samples = inner.samples().map(|(node, sample)| (node, PyBytes::new(py, sample)));
+        let decimals = inner.decimals.iter().map(|decimal| PyBytes::new(py, decimal));
+        (inner.paths(), inner.counts(), samples.collect(), inner.hex_ids, decimals.collect())
+    }
+}
+
+/// Return the numbers of the values of a field, as integers of 64 bits; None for the exact way.
+#[pyfunction]
+fn find_numbers<'py>(
+    py: Python<'py>,
+    documents: Vec<PyBackedBytes>,
+    name: &[u8],
+) -> Option<Bound<'py, PyBytes>> {
+    let find = || -> Vec<u8> {
+        let found = documents.iter().filter_map(|raw| joins::find_number(raw, name));
+        found.flat_map(u64::to_ne_bytes).collect()
+    };
+    py.detach(|| guard(find)).map(|numbers| PyBytes::new(py, &numbers))
+}
+
+/// Return the fingerprints of documents, None for one declined; or None for the exact way.
+#[pyfunction]
+fn fingerprint<'py>(
+    py: Python<'py>,
+    documents: Vec<PyBackedBytes>,
+) -> Option<Vec<Option<Bound<'py, PyBytes>>>> {
+    let find = || -> Vec<_> { documents.iter().map(|raw| digest::fingerprint(raw).ok()).collect() };
+    let found = py.detach(|| guard(find))?;
+    Some(found.into_iter().map(|digest| digest.map(|bytes| PyBytes::new(py, &bytes))).collect())
+}
+
 #[pymodule]
 mod assise_native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::{Assembler, Shredder};
+    use super::{find_numbers, fingerprint, Assembler, Profiler, Shredder};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

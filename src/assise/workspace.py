@@ -129,7 +129,7 @@ class Job:
 
 Move = Callable[[Sequence[tuple[str, ...]]], None]
 """Changes what a load keeps of its tables, in the open transaction: `("rename", table, old, new)`,
-`("close", column, revision)`, `("born", table)`: one that no load writes, or `("own",)`: revisions own the schema from now on.
+`("table", old, new)`, `("close", column, revision)`, `("born", table)`: one that no load writes, or `("own",)`: revisions own the schema from now on.
 """
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import random
-
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.oracle.strategies import documents
-from tests.oracle.values import Element, write_array, write_document, write_scoped
+from tests.oracle.values import Element, write_array, write_document, write_scoped, write_text
 
 from assise.documents.equality import fingerprint
-from assise.documents.fingerprints import Fingerprints
+from assise.documents.fingerprints import read_fingerprints
 from assise.errors import InvalidBsonError
+from assise.native import find_native
 
 FIRST, SECOND = (0x10, b"\1\0\0\0"), (0x12, b"\2" + bytes(7))
 TEXT = (0x02, b"\2\0\0\0x\0")
@@ -29,11 +29,27 @@ def one_by_one(documents: list[bytes]) -> list[bytes]:
 
 @given(st.lists(documents(), min_size=1, max_size=4))
 def test_documents_of_any_form_have_the_fingerprints_of_each(drawn: list[bytes]) -> None:
-    # Twenty of each are read by a shape; a changed byte makes some of them no BSON.
+    # A changed byte makes some of them no BSON.
     broken = [raw[:-2] + b"\xaa\0" for raw in drawn if len(raw) > 6]
-    given = [*drawn * 20, *broken]
-    random.Random(7).shuffle(given)
-    assert Fingerprints().read(given) == one_by_one(given)
+    given = [*drawn, *broken]
+    for is_native in (True, False):
+        assert read_fingerprints(given, is_native=is_native) == one_by_one(given)
+
+
+@pytest.mark.skipif(find_native() is None, reason="assise-native is not installed")
+def test_the_crate_digests_texts_of_any_length() -> None:
+    def write(size: int) -> bytes:
+        return write_document([(b"a", (0x02, write_text(b"x" * size)))])
+
+    given = [write(size) for size in (*range(300), 10_000)]
+    module = find_native()
+    assert module is not None
+    assert module.fingerprint(given) == one_by_one(given)
+    deep = write_document([])
+    for _ in range(60):
+        deep = write_document([(b"a", (0x03, deep))])
+    assert module.fingerprint([deep]) == [None]
+    assert read_fingerprints([deep]) == one_by_one([deep])
 
 
 def write_turned(n: int, *, is_turned: bool) -> bytes:
@@ -59,8 +75,8 @@ def write_turned(n: int, *, is_turned: bool) -> bytes:
 def test_the_order_of_fields_and_the_width_of_ints_do_not_count() -> None:
     plain = [write_turned(n, is_turned=False) for n in range(40)]
     turned = [write_turned(n, is_turned=True) for n in range(40)]
-    found = Fingerprints().read(plain)
-    assert found == Fingerprints().read(turned) == one_by_one(plain) == one_by_one(turned)
+    found = read_fingerprints(plain)
+    assert found == read_fingerprints(turned) == one_by_one(plain) == one_by_one(turned)
     assert len(set(found)) == 40
     assert len(found[0]) == 16
 
@@ -70,17 +86,17 @@ def test_inside_of_an_id_the_order_counts() -> None:
     one, other = (
         write_document([(b"_id", (0x03, write_document(f)))]) for f in (fields, fields[::-1])
     )
-    found = Fingerprints().read([one, other] * 20)
+    found = read_fingerprints([one, other] * 20)
     assert len(set(found)) == 2
     one, other = (
         write_document([(b"id", (0x03, write_document(f)))]) for f in (fields, fields[::-1])
     )
-    assert len(set(Fingerprints().read([one, other] * 20))) == 1
+    assert len(set(read_fingerprints([one, other] * 20))) == 1
 
 
 def test_documents_that_are_not_bson_have_none() -> None:
     good = write_document([(b"a", FIRST)])
-    assert Fingerprints().read([good, b"\5\0\0\0\1", good]) == [
+    assert read_fingerprints([good, b"\5\0\0\0\1", good]) == [
         fingerprint(good),
         b"",
         fingerprint(good),
@@ -91,4 +107,4 @@ def test_documents_without_fields_have_one_too() -> None:
     inner = (0x03, write_document([]))
     some = [write_document([(b"n", FIRST), (b"in", inner)] if n % 2 else []) for n in range(60)]
     for group in (some, some[::2], some[1::2]):
-        assert Fingerprints().read(group) == one_by_one(group)
+        assert read_fingerprints(group) == one_by_one(group)

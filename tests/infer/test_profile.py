@@ -250,10 +250,10 @@ def test_counting_documents_together_gives_what_counting_each_gives(
     ]
     order = data.draw(st.permutations([*raws, *raws, *broken]))
     cut = data.draw(st.integers(0, len(order)))
-    together = Profile(paths=data.draw(st.sampled_from([3, 20_000])))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("assise.documents.shape.Shape.MIN_GROUP", 1)
-        patch.setattr("assise.documents.shape.Shape.RARE", 1_000_000)
+    paths = data.draw(st.sampled_from([3, 20_000]))
+    whole = figures(profile_of(order, paths=paths))
+    for is_native in (True, False):
+        together = Profile(paths=paths, is_native=is_native)
         together.add_all(order[:cut], range(cut))
         together.add_all(order[cut:], range(cut, len(order)))
-    assert figures(together) == figures(profile_of(order, paths=together.paths))
+        assert figures(together) == whole

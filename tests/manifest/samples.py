@@ -62,6 +62,7 @@ tables:
       price: {type: numeric, kind: decimal, default: "0", check: "price >= 0"}
       plan: {type: text, values: [free, pro]}
       boss_id: {type: uuid, references: users, on_delete: cascade, orphans: reject}
+      gross: {type: numeric, generated: "price * 1.2"}
     indexes:
       - email
       - [city, -price]  # city_1_price_-1
@@ -86,15 +87,19 @@ tables:
   events:
     collection: events
     primary_key: offset
+    was: occasions
     columns:
       offset: {type: int8, kind: offset}
   payments:
     primary_key: [id, at]
     partition: {by: at, every: month, ahead: 6, keep: "24 months", then: detach}
     audit: true
+    timestamps: true
     columns:
       id: uuid
       at: {type: timestamptz, default: "now()"}
+      created_at: {type: timestamptz, not_null: true, default: "now()"}
+      updated_at: {type: timestamptz, not_null: true, default: "now()"}
 """
 
 

@@ -27,7 +27,7 @@ ROWS = set("tables collection parent from primary_key columns type kind".split()
 ROWS |= {"absent", "nulls", "documents", "numbers", "legacy_uuids"}
 SCHEMA = set("comment references on_delete orphans unique duplicates not_null default".split())
 SCHEMA |= {"values", "check", "foreign_keys", "indexes", "access", "roles", "personal"}
-SCHEMA |= {"soft_delete", "partition", "audit"}
+SCHEMA |= {"soft_delete", "partition", "audit", "generated", "timestamps"}
 SCHEMA |= {"schemas", "api", "identity", "search", "embed", "search_log", "cache", "analytics"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
 NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql views".split())
@@ -171,11 +171,14 @@ CHANGES = {
     ("column", "check"): ("price >= 0", "price > 0"),
     ("table", "foreign_keys"): ('files(user_id, _position)"}', 'files"}'),
     ("table", "indexes"): ("[city, -price]", "[city, price]"),
+    ("column", "generated"): ("price * 1.2", "price * 1.1"),
+    ("table", "timestamps"): ("    timestamps: true\n", ""),
     ("table", "audit"): ("    audit: true\n", ""),
     ("table", "partition"): ("ahead: 6", "ahead: 7"),
     ("manifest", "views"): ("5 minutes", "6 minutes"),
     ("manifest", "sql"): ("sql/views.sql", "sql/functions.sql"),
     ("column", "was"): (", was: town", ""),
+    ("table", "was"): ("    was: occasions\n", ""),
     ("column", "comment"): ('"as it was typed"', '"as it was heard"'),
 }
 

@@ -171,7 +171,7 @@ SHAPE_ERRORS = [
             f"{COLUMN}.a.form: is not a manifest key here\n"
             "Did you mean from? Known: type, from, kind, numbers, legacy_uuids, references,"
             " on_delete, orphans, unique, duplicates, not_null, default, values, check, personal, absent,"
-            " comment, was."
+            " comment, was, generated."
         ),
     ),
     (
@@ -180,7 +180,7 @@ SHAPE_ERRORS = [
             f"{COLUMN}.a.from_: is not a manifest key here\n"
             "Did you mean from? Known: type, from, kind, numbers, legacy_uuids, references,"
             " on_delete, orphans, unique, duplicates, not_null, default, values, check, personal, absent,"
-            " comment, was."
+            " comment, was, generated."
         ),
     ),
 ]

@@ -9,7 +9,7 @@ from tests.dumps import confirm
 from tests.revisions.changing import change, check_same, folder_of, revise
 from tests.scenes.databases import Databases
 
-from assise.errors import ChangedError, EditedError, UsageError
+from assise.errors import ChangedError, EditedError, ManifestError, UsageError
 from assise.project import Project
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -84,6 +84,59 @@ def test_a_rename_says_so_and_the_load_follows(shop: Project, query: Query) -> N
     assert shop.verify().exit_code == 0
 
 
+def test_a_renamed_table_keeps_its_rows_and_the_load_follows(shop: Project, query: Query) -> None:
+    change(
+        shop, "  users:\n    collection: users", "  people:\n    was: users\n    collection: users"
+    )
+    change(shop, "references: users", "references: people")
+    change(shop, "  orders:\n    coll", "  buys:\n    was: orders\n    coll")
+    change(shop, "parent: orders", "parent: buys")
+    change(shop, "name: {type", "called: {from: name, was: name, type")
+    text = revise(shop, "people")
+    assert "ALTER TABLE public.users RENAME TO people" in text
+    assert "RENAME COLUMN name TO called" in text
+    assert "DROP" not in text.replace("DROP NOT NULL", "")
+    for verb in (shop.revisions().apply, shop.revisions().revert, shop.revisions().apply):
+        verb()
+    check_same(shop)
+    assert query("SELECT count(called), count(u.id) FROM people AS u") == [(300, 300)]
+    assert shop.verify().exit_code == 0
+    assert shop.load().was_done
+    assert [each.name for each in shop.undo(dry_run=True).tables if each.edits] == []
+    lines: list[bytes] = []
+    shop.export("users", lines.append)
+    assert len(lines) == 300
+    change(shop, "    was: users\n", "")
+    assert shop.revisions().status().exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        (
+            "    collection: users\n",
+            "    was: orders\n    collection: users\n",
+            "a table that is there",
+        ),
+        (
+            "    collection: users\n",
+            "    was: a.users\n    collection: users\n",
+            "is in another schema",
+        ),
+        (
+            "    collection: users\n",
+            "    was: old\n    audit: true\n    collection: users\n",
+            "beside audit",
+        ),
+        ("    collection: ", "    was: old\n    collection: ", "is what two tables were"),
+    ],
+)
+def test_a_rename_that_cannot_be_is_refused(shop: Project, old: str, new: str, says: str) -> None:
+    change(shop, old, new)
+    with pytest.raises(ManifestError, match=says):
+        shop.revisions().revise("people")
+
+
 def test_a_dropped_column_is_named_twice_and_closes_the_load(shop: Project, query: Query) -> None:
     change(shop, "      state: {type: text}\n", "")
     change(shop, "    indexes: [[state, -price]]\n", "")
@@ -102,6 +155,32 @@ def test_a_dropped_column_is_named_twice_and_closes_the_load(shop: Project, quer
     for verb in (shop.verify, shop.repair, shop.undo, lambda: shop.export("orders", print)):
         with pytest.raises(ChangedError, match="closed by revision 0002 drop state"):
             verb()
+
+
+def test_formulas_and_times_come_by_revisions(shop: Project, query: Query) -> None:
+    change(shop, "collection: users\n", "collection: users\n    timestamps: true\n")
+    change(
+        shop,
+        'name: {type: "varchar(20)"',
+        "created_at: timestamptz\n      updated_at: timestamptz\n"
+        '      short: {type: text, generated: "left(name, 4)", comment: first}\n'
+        '      name: {type: "varchar(20)"',
+    )
+    text = revise(shop, "times")
+    assert "-- Writes all rows of public.users" in text
+    for verb in (shop.revisions().apply, shop.revisions().revert, shop.revisions().apply):
+        verb(drop=["users.created_at", "users.updated_at"])
+    check_same(shop)
+    assert query("SELECT DISTINCT short FROM users") == [("user",)]
+    query("UPDATE users SET name = 'next'")
+    assert query("SELECT DISTINCT short, updated_at IS NOT NULL FROM users") == [("next", True)]
+    change(shop, "left(name, 4)", "left(name, 5)")
+    with pytest.raises(UsageError, match="cannot get another formula") as refused:
+        shop.revisions().revise("longer")
+    statement = (
+        "ALTER TABLE public.users DROP COLUMN short, ADD COLUMN short text GENERATED ALWAYS AS"
+    )
+    assert statement in refused.value.remedy
 
 
 @pytest.mark.contract

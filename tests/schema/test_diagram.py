@@ -25,6 +25,7 @@ DRAWN = """erDiagram
         numeric price
         text plan
         uuid boss_id FK
+        numeric gross
     }
     "files" {
         uuid user_id PK, FK
@@ -42,6 +43,8 @@ DRAWN = """erDiagram
     "payments" {
         uuid id PK
         timestamptz at PK
+        timestamptz created_at
+        timestamptz updated_at
     }
     "users" |o--o{ "users" : "boss_id"
     "users" ||--o{ "files" : "user_id"

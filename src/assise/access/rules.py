@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from assise.access.roles import make_roles
-from assise.errors import BusyError, LimitError, TargetError
+from assise.errors import BusyError, LimitError, RefusedError, TargetError
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
@@ -13,6 +13,7 @@ from assise.postgres.made import MadeObjects
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.access import AccessRules
+from assise.schema.computed import list_formulas
 from assise.schema.copies import list_clears, list_linked
 from assise.schema.deletion import name_deleted_index
 from assise.schema.managed import Managed
@@ -49,7 +50,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if wanted == made and not _find_broken(connection, wanted, tables):
         return
     bookkeeping.ensure(connection, PART)
-    if wanted and not rules.is_forced:
+    if wanted and rules.has_roles:
         make_roles(connection, rules.prefix, schema=tables.schema)
     _check_deleted(connection, wanted, made, tables.schema)
     try:
@@ -142,9 +143,10 @@ def _find_broken(
 def _add_columns(
     connection: Connection, rules: AccessRules, tables: LoadedTables, made: list[Managed]
 ) -> list[Managed]:
-    """Add the columns that children copy; returns what is made by now."""
+    """Add the columns that children copy and those of formulas; returns what is made by now."""
     columns = [each for each in rules.list_objects() if each.kind == "column"]
     missing = _find_missing(connection, columns, tables)
+    made = _change_formulas(connection, rules, tables, made)
     for each in columns:
         if each not in missing and each not in made:
             raise TargetError(
@@ -158,7 +160,50 @@ def _add_columns(
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '10s'")
         for column in missing:
-            connection.execute(column.create)
+            _add_column(connection, column)
+        _MADE.keep(connection, tables.name, found, schema=tables.schema)
+    return found
+
+
+def _add_column(connection: Connection, column: Managed) -> None:
+    try:
+        connection.execute(column.create)
+    except RefusedError as error:
+        raise TargetError(
+            f"{column.table}.{column.name}: {error.message.partition(': ')[2] or error.message}",
+            remedy="Correct its generated: in the manifest, such as by nullif(amount, 0); the same"
+            " command goes on.",
+        ) from error
+
+
+def _change_formulas(
+    connection: Connection, rules: AccessRules, tables: LoadedTables, made: list[Managed]
+) -> list[Managed]:
+    """Give columns the formulas that the manifest has now; returns what is made by now.
+
+    Raises:
+        TargetError: the server, before version 17, cannot change a formula in place.
+    """
+    wanted = {(each.table, each.name): each for each in list_formulas(rules.manifest, rules.schema)}
+    found = list[Managed]()
+    for each in made:
+        new = wanted.get((each.table, each.name)) if each.kind == "column" else None
+        if new is None or new.create == each.create:
+            found.append(each)
+            continue
+        old_sql, new_sql = (text.partition(";\n")[0] for text in (each.create, new.create))
+        has_type = old_sql.partition(" GENERATED ")[0] == new_sql.partition(" GENERATED ")[0]
+        if old_sql != new_sql and (connection.server_version < 170_000 or not has_type):
+            raise TargetError(
+                f"{each.table}.{each.name} has another formula or type, which this server cannot"
+                " give it in place",
+                remedy="Take the column and its indexes out of the manifest, repeat the command, and"
+                " put them back: all rows are then written anew.",
+            )
+        is_other = old_sql != new_sql
+        connection.execute(f"{new.instead};\n{new.after}" if is_other else new.after)
+        found.append(each._replace(create=new.create, drop=new.drop))
+    if found != made:
         _MADE.keep(connection, tables.name, found, schema=tables.schema)
     return found
 

@@ -10,7 +10,6 @@ from typing import Literal, NamedTuple
 from assise.infer import legacy
 from assise.infer.evidence import array_evidence, column_evidence
 from assise.infer.names import describe_key, snake_case
-from assise.infer.profile import FLATTENED_LEVELS, MAP_KEYS
 from assise.infer.readings import (
     INTS,
     NUMBERS,
@@ -20,7 +19,8 @@ from assise.infer.readings import (
     is_whole_by_name,
     list_joins,
 )
-from assise.infer.tree import EMPTY, PathProfile, merge_paths
+from assise.infer.tree import EMPTY, MAP_KEYS, PathProfile, merge_paths
+from assise.infer.walk import FLATTENED_LEVELS
 from assise.manifest.paths import format_path
 from assise.types.table import PROPOSED, TYPES
 from assise.wording import escape

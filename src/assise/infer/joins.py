@@ -25,6 +25,7 @@ from assise.documents.reader import (
     read_double,
     read_string,
 )
+from assise.native import find_native
 
 Path = tuple[str, ...]
 """Keys that lead to a value; ELEMENT for the elements of an array."""
@@ -117,7 +118,8 @@ class KeptNumbers:
         """Add numbers, of which there were `total` before those above `bound` were left out."""
         self.total += total
         self.bound = min(self.bound, bound)
-        self.numbers.extend(n for n in numbers if n < self.bound)
+        taken = numbers if self.bound == BOUND else [n for n in numbers if n < self.bound]
+        self.numbers.extend(taken)
         while len(self.numbers) > MOST_IDS:
             self.bound //= 2
             self.numbers = array("Q", (n for n in self.numbers if n < self.bound))
@@ -157,7 +159,11 @@ class Joins:
             if len(raw) <= SAMPLED_BYTES:
                 self._sample(raw)
 
-    def _list_ids(self, documents: Sequence[bytes], name: str) -> list[int]:
+    def _list_ids(self, documents: Sequence[bytes], name: str) -> Sequence[int]:
+        module = find_native()
+        packed = module.find_numbers(documents, name.encode()) if module else None
+        if packed is not None:
+            return array("Q", packed)
         from_bytes, key = int.from_bytes, name.encode()
         found = []
         for raw in documents:

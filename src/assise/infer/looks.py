@@ -7,13 +7,11 @@ for is exact: the columns that are proposed for it read every value that is coun
 from __future__ import annotations
 
 import re
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from math import copysign
 
 from assise.documents.kinds import DOUBLE, STRING
 from assise.documents.reader import Skip, read_double
-from assise.documents.shape import SlotValue
 from assise.infer.tree import (
     DAY,
     FRACTION,
@@ -71,46 +69,32 @@ def find_double(value: float) -> int:
     return 0 if -_INT4 <= value < _INT4 else WIDE
 
 
-LookAt = Callable[[Sequence[SlotValue]], None]
-"""Looks at the values of a column, which were read before."""
-
 LookAtText = Callable[[bytes], None]
 """Looks at a text of one of the lengths in `SHORT`."""
 
-MakeLook = Callable[[Collect, int], tuple[Skip | None, LookAt, LookAtText | None]]
-"""The walk over one value, the look at all in a column, and for texts that at one of them."""
+MakeLook = Callable[[Collect, int], tuple[Skip | None, LookAtText | None]]
+"""The walk over one value, and for texts the look at one."""
 
 
-def look_at_texts(collect: Collect, node: int) -> tuple[None, LookAt, LookAtText]:
-    """Make the looks at the texts of a node, which is shifted."""
+def look_at_texts(collect: Collect, node: int) -> tuple[None, LookAtText]:
+    """Make the look at the texts of a node, which is shifted."""
 
     def look_at_text(text: bytes) -> None:
         if form := find_form(text):
             collect(node | form)
 
-    def look_at_all(column: Sequence[SlotValue]) -> None:
-        short = [value[4:-1] for value in column if value and len(value) - 4 in SHORT]
-        for form in filter(None, map(find_form, short)):
-            collect(node | form)
-
-    return None, look_at_all, look_at_text
+    return None, look_at_text
 
 
-def look_at_doubles(collect: Collect, node: int) -> tuple[Skip, LookAt, None]:
-    """Make the looks at the doubles of a node, which is shifted."""
+def look_at_doubles(collect: Collect, node: int) -> tuple[Skip, None]:
+    """Make the look at the doubles of a node, which is shifted."""
 
     def look_at_one(raw: bytes, p: int) -> int:
         if form := find_double(read_double(raw, p)[0]):
             collect(node | form)
         return p + 8
 
-    def look_at_all(column: Sequence[SlotValue]) -> None:
-        found = array("d")
-        found.frombytes(b"".join([value for value in column if value is not None]))
-        for form in filter(None, map(find_double, found)):
-            collect(node | form)
-
-    return look_at_one, look_at_all, None
+    return look_at_one, None
 
 
 LOOKS: dict[int, MakeLook] = {STRING: look_at_texts, DOUBLE: look_at_doubles}

@@ -7,7 +7,7 @@ or one of the codes below.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from assise.documents.kinds import BINARY, KINDS
@@ -26,6 +26,52 @@ ISO, ISO_MS, OTHER_ISO, DAY, HEX, OTHER_HEX, UUID_TEXT, OTHER_UUID, NO_TEXT = ra
 digits and UUIDs, in lower case or not; and the empty text."""
 
 _FORMS = frozenset({EMPTY, FRACTION, WIDE, *range(ISO, NO_TEXT + 1)})
+
+MAP_KEYS = 100
+"""A document below the root with more distinct keys is a map: its keys are data."""
+
+Node = tuple[int, str | None]
+"""The number of a path's parent, and its key: None for the elements of an array."""
+
+
+class Nodes:
+    """The paths of a collection by their numbers, at most `paths` besides `_id`; parents first.
+
+    Node 0 is the document, node 1 its `_id`: they are there before any document is.
+    """
+
+    def __init__(self, paths: int, found: Iterable[Node] = ()) -> None:
+        self.paths = paths
+        self.all: list[Node] = [(-1, None), (0, "_id")]
+        self._children: list[dict[str | None, int]] = [{"_id": 1}, {}]
+        for parent, key in found:
+            self._add(parent, key)
+
+    @property
+    def is_capped(self) -> bool:
+        """Whether no more paths are taken."""
+        return len(self.all) >= self.paths + 2
+
+    def has_room(self, parent: int, key: str | None) -> bool:
+        """Whether a key below `parent` has a path, or may get one."""
+        children = self._children[parent]
+        if key in children or parent == 0 or key is None:
+            return key in children or not self.is_capped
+        # One key more than a map needs, and the elements of arrays at the same path.
+        return not self.is_capped and len(children) <= MAP_KEYS + 1
+
+    def find(self, parent: int, key: str | None) -> int:
+        """Return the node of a key below `parent`, made if there is room; -1 if there is none."""
+        if parent < 0 or not self.has_room(parent, key):
+            return -1
+        found = self._children[parent].get(key)
+        return self._add(parent, key) if found is None else found
+
+    def _add(self, parent: int, key: str | None) -> int:
+        self._children[parent][key] = made = len(self.all)
+        self.all.append((parent, key))
+        self._children.append({})
+        return made
 
 
 @dataclass
@@ -59,7 +105,7 @@ class PathProfile:
 
 
 def build_tree(
-    nodes: Sequence[tuple[int, str | None]], counts: Mapping[int, int], samples: Mapping[int, bytes]
+    nodes: Sequence[Node], counts: Mapping[int, int], samples: Mapping[int, bytes]
 ) -> PathProfile:
     """Return the root of the tree; each node is (number of its parent, key), parents first.
 

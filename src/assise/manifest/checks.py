@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from assise.manifest.born import check_born
 from assise.manifest.keys import AnyKey, Keyed, Tables
 from assise.manifest.names import check_column_name, check_table_name, list_schemas
-from assise.manifest.needs import check_elsewhere, check_roles, list_across
+from assise.manifest.needs import check_elsewhere, check_renamed, check_roles, list_across
 from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections import keys_on
 from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.computed import GENERATED
 from assise.manifest.sections.postgres import POSTGRES
 from assise.manifest.sections.servers import ON
 from assise.manifest.table import Table
@@ -49,6 +50,7 @@ def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
         place = ("tables", table_name)
         yield from check_table_name(place, table_name)
         yield from list_across(table_name, tables)
+        yield from check_renamed(table_name, table)
         if ON.of(table) is None:
             yield from _check_origin(place, table)
         else:
@@ -95,7 +97,8 @@ def _check_readers(table_name: str, tables: Tables) -> Iterator[Problem]:
 
 def _list_readers(table_name: str, tables: Tables) -> Iterator[_Reader]:
     for name, column in tables[table_name].columns.items():
-        is_field = column.kind != "offset" and not column.is_element
+        is_computed = column.kind == "offset" or GENERATED.of(column) is not None
+        is_field = not is_computed and not column.is_element
         keys = keys_of_path(column.from_) if is_field else None
         if keys:
             place = ("tables", table_name, "columns", name, "from")

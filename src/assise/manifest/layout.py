@@ -11,6 +11,7 @@ from assise.errors import ManifestError
 from assise.manifest.nodes import read_nodes
 from assise.manifest.paths import parse_path
 from assise.manifest.sections.absent import MISSING
+from assise.manifest.sections.computed import GENERATED
 from assise.manifest.table import Column, Table
 from assise.types.codec import Codec
 from assise.types.table import KEY_KINDS, element_type, find_codec, find_first_codec, is_kind
@@ -188,6 +189,19 @@ def rename_column(layout: Layout, table: str, old: str, *, new: str) -> Layout:
     return replace(layout, tables={**layout.tables, table: renamed})
 
 
+def rename_table(layout: Layout, old: str, *, new: str) -> Layout:
+    """A layout in which a table has another name; the same where there is no such table."""
+    found = {
+        new if name == old else name: replace(
+            table,
+            table=new if name == old else name,
+            parent=new if table.parent == old else table.parent,
+        )
+        for name, table in layout.tables.items()
+    }
+    return replace(layout, tables=found)
+
+
 def _restrict(
     columns: Mapping[str, ColumnLayout], others: Mapping[str, ColumnLayout]
 ) -> Mapping[str, ColumnLayout]:
@@ -218,6 +232,7 @@ def derive_layout(
                     column, "" if column_name in table.primary_key else legacy_uuids
                 )
                 for column_name, column in table.columns.items()
+                if GENERATED.of(column) is None
             },
             _name_extra(table),
             key,

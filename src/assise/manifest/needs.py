@@ -12,12 +12,16 @@ from assise.manifest.sections.audit import AUDIT
 from assise.manifest.sections.deletion import SOFT_DELETE
 from assise.manifest.sections.personal import PERSONAL
 from assise.manifest.sections.references import list_foreign_keys
+from assise.manifest.sections.revisions import WAS_TABLE
 from assise.manifest.sections.servers import MAIN, MIRROR, ON
 from assise.manifest.table import Table
 from assise.wording import nearest, show
 
 _ELSEWHERE = frozenset("on primary_key columns fallback type from kind personal".split())
 """The keys of a table on another server, and of its columns."""
+
+_NAMED = frozenset("search embed audit cache partition".split())
+"""The keys by which objects are made that have the name of the table in theirs."""
 
 _MIRRORED = _ELSEWHERE | {"mirror", "access", "default", "not_null"}
 
@@ -64,6 +68,16 @@ def check_elsewhere(place: Place, table: Table, servers: Iterable[str]) -> Itera
             f"Write access: {{owner: {table.primary_key[0]}}}: its user sees the row, no other."
         )
         yield Problem((*place, "access"), "is not the rule of a mirror", remedy=remedy)
+
+
+def check_renamed(name: str, table: Table) -> Iterator[Problem]:
+    """A table that is renamed has nothing whose objects keep the old name."""
+    if WAS_TABLE.of(table) is not None:
+        for key in keys_on("table"):
+            if key.name in _NAMED and key.of(table) is not None:
+                message = f"cannot be beside {key.name}: what that makes has the table's old name"
+                remedy = f"Take {key.name} out, rename by a revision, and put it back without was."
+                yield Problem(("tables", name, "was"), message, remedy=remedy)
 
 
 def list_across(name: str, tables: Tables) -> Iterator[Problem]:

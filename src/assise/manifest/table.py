@@ -8,6 +8,7 @@ from assise.manifest.keys import Keyed, with_keys
 from assise.manifest.paths import ELEMENTS, default_path, parse_child_path, parse_path
 from assise.manifest.sections import keys_on
 from assise.manifest.sections.absent import IS_EMPTY
+from assise.manifest.sections.computed import add_times
 from assise.manifest.sections.deletion import add_column
 from assise.manifest.sections.servers import ON
 from assise.types.names import normalize_type
@@ -88,7 +89,7 @@ class Table(Keyed):
     @model_validator(mode="before")
     @classmethod
     def _add_column(cls, data: object) -> object:
-        return add_column(data)
+        return add_times(add_column(data))
 
     @field_validator("absent", mode="before")
     @classmethod

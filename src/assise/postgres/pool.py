@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 from psycopg import pq
-from psycopg.rows import dict_row
 
 from assise.errors import TargetError, UsageError
 from assise.extras import load
+from assise.postgres.plain_rows import plain_row
 from assise.postgres.rights import (
     Rights,
     check_login,
@@ -96,12 +96,12 @@ class Session:
     ) -> list[Record]:
         """All rows of a query; with `binary` large `bytea` comes as it is, and not as digits."""
         cursor = await self._run(query, parameters, binary=binary)
-        return await cursor.fetchall() if cursor.description else []
+        return [] if cursor.rownumber is None else await cursor.fetchall()
 
     async def fetch_one(self, query: str, parameters: Arguments = None) -> Record | None:
         """The first row of a query; None where there is none."""
         cursor = await self._run(query, parameters)
-        return await cursor.fetchone() if cursor.description else None
+        return None if cursor.rownumber is None else await cursor.fetchone()
 
     async def fetch_value(self, query: str, parameters: Arguments = None) -> Any:  # noqa: ANN401
         """The first value of the first row; None where there is none."""
@@ -187,6 +187,8 @@ class RolePool:
         Raises:
             TargetError: the server cannot be reached, or no rule binds the role.
         """
+        if self._pool is not None:
+            return self._pool
         async with self._opening:
             if self._pool is None:
                 module = load("psycopg_pool", extra="app")
@@ -197,7 +199,7 @@ class RolePool:
                         await asyncio.to_thread(check_login, *login, self._others)
                     else:
                         await asyncio.to_thread(check_reach, *login)
-                settings = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
+                settings = {"autocommit": True, "prepare_threshold": None, "row_factory": plain_row}
                 pool: AsyncConnectionPool[AsyncConnection]
                 pool = module.AsyncConnectionPool(
                     self.conninfo,
@@ -244,10 +246,11 @@ class RolePool:
             yield connection
         finally:
             # A session that was cancelled may still wait for the server: it is not used again.
-            if connection.info.transaction_status == pq.TransactionStatus.ACTIVE:
+            if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
                 connection.pgconn.finish()
-            with suppress(psycopg.Error):
-                await connection.rollback()
+            if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                with suppress(psycopg.Error):
+                    await connection.rollback()
             await pool.putconn(connection)
 
     @asynccontextmanager
@@ -295,7 +298,7 @@ class RolePool:
                 found: list[Record] = []
                 for _ in queries:
                     cursor.nextset()
-                    found += await cursor.fetchall() if cursor.description else []
+                    found += [] if cursor.rownumber is None else await cursor.fetchall()
             cursor.nextset()
             if cursor.statusmessage != "COMMIT" or cursor.nextset():
                 remedy = "Open a session for several."

@@ -22,11 +22,18 @@ from assise.errors import (
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
+from assise.postgres.each import add_foreign_key, build_index
 from assise.postgres.queries import Queries
 from assise.postgres.steps import Runner
 from assise.progress import Log
 from assise.revisions.files import Block, Revision, parse_revision
-from assise.revisions.statements import narrow_update, plain_name
+from assise.revisions.statements import (
+    Statement,
+    narrow_update,
+    plain_name,
+    write_only,
+    write_part,
+)
 from assise.schema.sql import quote
 from assise.workspace import Move
 
@@ -225,6 +232,8 @@ class Applier:
             narrow = partial(narrow_update, statement.text)
             after = line.last_key if line and line.last_key else ()
             self.runner.run_batches(statement.update or table, rows, narrow, after=after, note=note)
+        elif block.is_each and statement.for_each:
+            self._run_each(statement, note)
         elif block.is_alone:
             begin, end = partial(note, (), False), partial(note, (), True)
             self.runner.run_alone(statement.text, statement.index, begin, end)
@@ -233,6 +242,21 @@ class Applier:
             tables = [name for each in block.statements for name in each.tables]
             moves = [(*move, revision.name) if move[0] == "close" else move for move in block.moves]
             self.runner.run_together(texts, tables, partial(self._finish, note, moves))
+
+    def _run_each(self, statement: Statement, note: partial[None]) -> None:
+        """Make an index or a foreign key for one partition after the other."""
+        table, name = statement.for_each or ("", "")
+        if statement.is_index:
+            only = write_only(statement.text)
+            build_index(self.runner, table, index=name, only=only)
+            note((), True)
+            return
+
+        def write(part: str | None) -> str:
+            return write_part(statement.text, part) if part else statement.text
+
+        end = partial(note, (), True)
+        add_foreign_key(self.runner, table, name=name, write=write, note=end)
 
     def _finish(self, note: partial[None], moves: Sequence[tuple[str, ...]]) -> None:
         """What stands in the transaction of a step beside its statements."""

@@ -5,7 +5,9 @@
 -- assise: up
 -- assise: and                       in the transaction of the statement before
 -- assise: batch users 10000         the UPDATE that follows, 10,000 rows a transaction
+-- assise: each                      the index or foreign key that follows, partition by partition
 -- assise: rename users name called  the load's stored layout, moved along
+-- assise: table users people        the same of a table
 -- assise: close users.name          the load is closed: its documents can no longer be rebuilt
 -- assise: down
 -- assise: undoes 2                  runs if the second step of the up part was done
@@ -23,12 +25,23 @@ from typing import Literal
 
 from assise.errors import UsageError
 from assise.revisions.statements import Statement, read_statements
-from assise.schema.plan import BATCH_ROWS, PlannedStep
+from assise.schema.plan import BATCH_ROWS
+from assise.schema.planned import PlannedStep
 
 FOLDER = "revisions"
 _MARK = re.compile(r"^[ \t]*-- assise: *(\w+) *(.*?)[ \t]*$", re.MULTILINE)
 _FILE = re.compile(r"(\d{4})_\w+\.sql")
-_SIZES = {"up": 0, "down": 0, "and": 0, "undoes": 1, "batch": 2, "rename": 3, "close": 1}
+_SIZES = {
+    "up": 0,
+    "down": 0,
+    "and": 0,
+    "each": 0,
+    "undoes": 1,
+    "batch": 2,
+    "rename": 3,
+    "table": 2,
+    "close": 1,
+}
 """How many words follow each mark; those of the first two lines are not looked at."""
 
 
@@ -37,12 +50,14 @@ class Block:
     """Statements of one transaction: a step, or what takes one back.
 
     undoes: the step of the up part that it takes back; 0 where it always runs.
+    is_each: whether it is run for one partition after the other.
     moves: what becomes of the load's stored layout.
     """
 
     statements: list[Statement]
     batch: tuple[str, int] | None = None
     undoes: int = 0
+    is_each: bool = False
     moves: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
@@ -182,12 +197,14 @@ class _Reader:
             line = self.text.count("\n", 0, place) + 1
             raise UsageError(
                 f"{self.file}:{line}: -- assise: {word} {' '.join(values)} is no mark",
-                remedy="Marks are up, down, and, batch TABLE ROWS, undoes STEP,"
-                " rename TABLE OLD NEW, close TABLE.COLUMN.",
+                remedy="Marks are up, down, and, each, batch TABLE ROWS, undoes STEP,"
+                " rename TABLE OLD NEW, table OLD NEW, close TABLE.COLUMN.",
             )
         match word:
             case "up" | "down":
                 self._part = "up" if word == "up" else "down"
+            case "each":
+                self._next.is_each = True
             case "and":
                 self._is_joined = True
             case "undoes":
@@ -218,6 +235,12 @@ class _Reader:
                 f"{self.file}:{line}: no transaction may be around a statement of this step",
                 remedy="Remove `-- assise: and` there.",
             )
+        if block.is_each and (len(block.statements) > 1 or not statement.for_each):
+            raise UsageError(
+                f"{self.file}:{line}: -- assise: each stands before one CREATE INDEX, or one ALTER"
+                " TABLE that adds a foreign key",
+                remedy="Remove the mark, or what follows it.",
+            )
         if block.batch and (len(block.statements) > 1 or not statement.update):
             raise UsageError(
                 f"{self.file}:{line}: -- assise: batch stands before one UPDATE alone",
@@ -242,10 +265,12 @@ def write_revision(
     down: list[str] = []
     for place, step in enumerate(steps, 1):
         marks = [f"batch {step.batch} {BATCH_ROWS}"] if step.batch else []
+        marks += ["each"] if step.is_each else []
         lines += [f"-- {step.says}"] if step.says else []
         lines += _write_block(step.up, [*marks, *step.moves])
         if step.down:
-            down[:0] = _write_block(step.down, [f"undoes {place}", *step.moves_back])
+            marks = [f"undoes {place}", *(["each"] if step.is_each_back else [])]
+            down[:0] = _write_block(step.down, [*marks, *step.moves_back])
     return "\n".join([*lines, "-- assise: down", "", *down]).rstrip("\n") + "\n"
 
 

@@ -83,6 +83,7 @@ def run_squawk(revision: Revision) -> list[LintFinding]:
             remedy="`pip install --upgrade squawk-cli` may help.",
         ) from error
     unique = {line["line"] for line in lines if line["rule_name"] == _UNIQUE}
+    lines = [line for line in lines if not _is_safe(revision, line["rule_name"], int(line["line"]))]
     return [
         LintFinding(
             line["rule_name"],
@@ -96,6 +97,25 @@ def run_squawk(revision: Revision) -> list[LintFinding]:
     ]
 
 
+def _is_safe(revision: Revision, rule: str, line: int) -> bool:
+    """Whether a statement is safe by what its step does: it makes the view again, or runs for each."""
+    for block in revision.up:
+        first, last = (
+            revision.text.count("\n", 0, place)
+            for place in (block.statements[0].start, block.statements[-1].stop)
+        )
+        if first <= line <= last:
+            is_view_again = "CREATE MATERIALIZED VIEW" in block.text and len(block.statements) > 1
+            return rule in _OF_VIEWS if is_view_again else block.is_each and rule in _OF_EACH
+    return False
+
+
+_OF_VIEWS = {"ban-drop-view", "ban-drop-materialized-view", "require-concurrent-index-creation"}
+_OF_EACH = {
+    "require-concurrent-index-creation",
+    "constraint-missing-not-valid",
+    "adding-foreign-key-constraint",
+}
 SAFE = {
     "require-concurrent-index-creation": "Write CREATE INDEX CONCURRENTLY.",
     "require-concurrent-index-deletion": "Write DROP INDEX CONCURRENTLY.",

@@ -24,6 +24,7 @@ class Statement:
     is_alone: whether no transaction may be around it.
     index: the index that it makes CONCURRENTLY, as SQL names it.
     update: the table that an UPDATE changes.
+    for_each: the table and the name of an index or foreign key that it adds, as SQL names them.
     drops: the tables, and columns as (table, column), that it drops.
     tables: all that it names, as SQL names them.
     """
@@ -34,8 +35,14 @@ class Statement:
     is_alone: bool = False
     index: str = ""
     update: str = ""
+    for_each: tuple[str, str] | None = None
     drops: tuple[tuple[str, str], ...] = ()
     tables: tuple[str, ...] = ()
+
+    @property
+    def is_index(self) -> bool:
+        """Whether it makes an index."""
+        return not self.text.lstrip().upper().startswith("ALTER")
 
 
 def read_statements(text: str, *, file: str) -> list[Statement]:
@@ -69,23 +76,46 @@ def read_statements(text: str, *, file: str) -> list[Statement]:
 def narrow_update(text: str, condition: str) -> str:
     """An UPDATE that changes only those of its rows that fulfil a condition too."""
     tree, nodes = (extras.load(name, extra=EXTRA) for name in ("pglast", "pglast.ast"))
-    printer = extras.load("pglast.stream", extra=EXTRA)
     update = tree.parse_sql(text)[0].stmt
     more = tree.parse_sql(f"SELECT WHERE {condition}")[0].stmt.whereClause
     if update.whereClause is not None:
         both = tree.enums.BoolExprType.AND_EXPR
         more = nodes.BoolExpr(boolop=both, args=(update.whereClause, more))
     update.whereClause = more
-    return str(printer.RawStream()(update))
+    return _print(update)
+
+
+def write_only(text: str) -> str:
+    """A CREATE INDEX for the whole of a table that is cut, without its partitions."""
+    create = extras.load("pglast", extra=EXTRA).parse_sql(text)[0].stmt
+    create.relation.inh = False
+    return _print(create)
+
+
+def write_part(text: str, part: str) -> str:
+    """An ALTER TABLE that adds a foreign key, for a partition, whose rows are not checked yet."""
+    tree = extras.load("pglast", extra=EXTRA)
+    alter = tree.parse_sql(text)[0].stmt
+    alter.relation = tree.parse_sql(f"TABLE {part}")[0].stmt.fromClause[0]
+    alter.cmds[0].def_.skip_validation = True
+    return _print(alter)
+
+
+def _print(node: Node) -> str:
+    return str(extras.load("pglast.stream", extra=EXTRA).RawStream()(node))
 
 
 def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
     kind, tables = type(node).__name__, tuple(dict.fromkeys(_list_tables(node)))
     is_concurrent = bool(getattr(node, "concurrent", False))
     index, update, drops = "", "", list[tuple[str, str]]()
+    for_each: tuple[str, str] | None = None
     match kind:
         case "IndexStmt" if is_concurrent and node.idxname:
             index = quote(*filter(None, [node.relation.schemaname, node.idxname]))
+        case "IndexStmt" if node.idxname:
+            place = quote(*filter(None, [node.relation.schemaname, node.idxname]))
+            for_each = _name(node.relation), place
         case "UpdateStmt":
             update = _name(node.relation)
         case "ReindexStmt":
@@ -93,6 +123,9 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
         case "VacuumStmt" | "CreatedbStmt" | "DropdbStmt" | "AlterSystemStmt":
             is_concurrent = True
         case "AlterTableStmt":
+            added: Node = node.cmds[0].def_ if len(node.cmds) == 1 else None
+            if getattr(getattr(added, "contype", None), "name", "") == "CONSTR_FOREIGN":
+                for_each = _name(node.relation), quote(added.conname or "")
             for command in node.cmds:
                 if command.subtype.name == "AT_DropColumn":
                     drops.append((_name(node.relation), command.name))
@@ -100,7 +133,15 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
         case "DropStmt" if node.removeType.name == "OBJECT_TABLE":
             drops += [(quote(*(part.sval for part in name)), "") for name in node.objects]
     return Statement(
-        text[start:stop], start, stop, is_concurrent, index, update, tuple(drops), tables
+        text[start:stop],
+        start,
+        stop,
+        is_concurrent,
+        index,
+        update,
+        for_each,
+        tuple(drops),
+        tables,
     )
 
 

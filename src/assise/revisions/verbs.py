@@ -34,8 +34,14 @@ from assise.revisions.sums import ScratchSums, open_sums, run_blocks
 from assise.schema.audit import list_audit_places, list_audited
 from assise.schema.catalog import CatalogDifference, CatalogItem, Snapshot, compare
 from assise.schema.partitions import list_partitionings
-from assise.schema.plan import PlannedStep, SchemaPlan, plan, rename_columns
-from assise.schema.renames import list_renames
+from assise.schema.plan import SchemaPlan, plan
+from assise.schema.planned import PlannedStep
+from assise.schema.renames import (
+    list_renames,
+    list_table_renames,
+    rename_columns,
+    rename_tables,
+)
 from assise.schema.script import hash_script, script
 from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_sql
 
@@ -164,8 +170,13 @@ class RevisionVerbs:
             if not it.revisions:
                 return self._start(it)
             before = it.sums.of_revisions(it.revisions)
-            renames = rename_columns(before, list_renames(it.manifest, it.schema))
-            found = plan(self._rename(it, before, renames), it.sum_manifest())
+            renames = rename_tables(before, list_table_renames(it.manifest, it.schema))
+            renamed = self._rename(it, before, renames)
+            columns = rename_columns(renamed, list_renames(it.manifest, it.schema))
+            renames += columns
+            found = plan(
+                self._rename(it, renamed, renames) if columns else renamed, it.sum_manifest()
+            )
             _check_plan(found, it.schema, drop)
             steps = [*renames, *found.steps]
             if not steps and it.revisions[-1].manifest == it.hash:

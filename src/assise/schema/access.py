@@ -15,6 +15,7 @@ from assise.manifest.sections.access import ROLES as PREFIX
 from assise.manifest.sections.access import Members
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import DELETED_TYPE, SOFT_DELETE, is_ours
+from assise.schema.computed import list_formulas
 from assise.schema.copies import list_triggers, write_copy, write_fill, write_move
 from assise.schema.deletion import Deletion, are_null, list_below
 from assise.schema.guards import Condition, Guard, Link, find_guards, groups_name, make_name
@@ -33,7 +34,7 @@ from assise.schema.roles import (
     role_name,
 )
 from assise.schema.rule_indexes import list_rule_indexes
-from assise.schema.sql import quote, quote_text
+from assise.schema.sql import quote, quote_table, quote_text
 from assise.schema.stamps import BODY, HEAD, list_stamped, list_stamps, name_stamp
 
 SETTINGS = {"user": "app.user_id", "tenant": "app.tenant_id"}
@@ -66,6 +67,11 @@ class AccessRules:
         return PREFIX.of(self.manifest) is not None
 
     @property
+    def has_roles(self) -> bool:
+        """Whether there are roles of ours: one owns what is made."""
+        return self.has_rules and not self.is_forced
+
+    @property
     def is_forced(self) -> bool:
         """Whether there are no roles: rules then bind the owner too, who is the only login."""
         roles = PREFIX.of(self.manifest)
@@ -78,7 +84,7 @@ class AccessRules:
 
     def name_all(self, *names: str) -> list[str]:
         """The names that roles have in the server; none where there are no roles."""
-        return [] if self.is_forced else [role_name(self.prefix, name) for name in names]
+        return [role_name(self.prefix, name) for name in names] if self.has_roles else []
 
     @cached_property
     def guards(self) -> dict[str, Guard]:
@@ -119,16 +125,13 @@ class AccessRules:
         return types
 
     def list_objects(self) -> list[Managed]:
-        """Everything, in the order in which it is made."""
+        """Everything, in the order in which it is made; without roles formulas and times alone."""
+        made = [*self._list_columns(), *self._list_owners(), *self._list_requests()]
+        made += [*self._list_functions(), *list_triggers(self), *list_stamps(self)]
         if not self.has_rules:
-            return []
+            return made
         return [
-            *self._list_columns(),
-            *self._list_owners(),
-            *self._list_requests(),
-            *self._list_functions(),
-            *list_triggers(self),
-            *list_stamps(self),
+            *made,
             *list_rule_indexes(self),
             *list_policies(self),
             *list_grants(self),
@@ -173,6 +176,8 @@ class AccessRules:
         return f" AND {are_null(guard.hidden, row)}" if guard and guard.hidden else ""
 
     def _list_columns(self) -> Iterator[Managed]:
+        for formula in list_formulas(self.manifest, self.schema):
+            yield Managed("column", formula.table, formula.name, formula.create, formula.drop)
         for each in self.deletions:
             if is_ours(each.table, self.manifest.tables):
                 yield self._column(each.table, each.column, DELETED_TYPE)
@@ -187,7 +192,7 @@ class AccessRules:
         return Managed("column", table, name, create, drop)
 
     def _list_owners(self) -> Iterator[Managed]:
-        for name in () if self.is_forced else self.manifest.tables:
+        for name in self.manifest.tables if self.has_roles else ():
             create = f"ALTER TABLE {quote(self.schema, name)} OWNER TO {quote(self.owner)}"
             yield Managed("owner", name, self.owner, create, "")
 
@@ -234,16 +239,11 @@ class AccessRules:
         return list(dict.fromkeys(members for members in found if members is not None))
 
     def _function(self, name: str, head: str, body: str, arguments: str = "") -> Managed:
-        function = f"{quote(self.schema, name)}({arguments})"
-        statements = [
-            f"CREATE FUNCTION {function} {head} {PINNED} AS {quote_text(body)}",
-            *(
-                []
-                if self.is_forced
-                else [f"ALTER FUNCTION {function} OWNER TO {quote(self.owner)}"]
-            ),
-            f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC",
-        ]
+        function = f"{quote_table(self.schema, name)}({arguments})"
+        statements = [f"CREATE FUNCTION {function} {head} {PINNED} AS {quote_text(body)}"]
+        if self.has_roles:
+            statements.append(f"ALTER FUNCTION {function} OWNER TO {quote(self.owner)}")
+        statements.append(f"REVOKE ALL ON FUNCTION {function} FROM PUBLIC")
         return Managed(
             "function", "", name, ";\n".join(statements), f"DROP FUNCTION IF EXISTS {function}"
         )
@@ -263,9 +263,7 @@ class AccessRules:
 def access_script(manifest: Manifest, schema: str) -> list[str]:
     """The roles and all objects as statements, behind a table of the roles in comments."""
     rules = AccessRules(manifest, schema)
-    if not rules.has_rules:
-        return []
-    if rules.is_forced:
+    if not rules.has_roles:
         return [managed.create for managed in rules.list_objects()]
     roles = [ensure_role(rules.prefix, role) for role in ROLES]
     head = "\n".join([*describe_roles(rules.prefix), roles[0]])

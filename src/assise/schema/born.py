@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from assise.manifest.model import Column, Manifest, Table
+from assise.manifest.sections.computed import GENERATED
 from assise.manifest.sections.constraints import DEFAULT
 from assise.schema.constraints import write_default
 from assise.schema.partitions import find_partitioning
@@ -18,7 +19,11 @@ def create_born(manifest: Manifest, schema: str) -> list[str]:
 
 def create_one(name: str, table: Table, *, schema: str) -> str:
     """The CREATE TABLE of one table, with its columns and its primary key."""
-    lines = [f"    {quote(each)} {column.type}" for each, column in table.columns.items()]
+    lines = [
+        f"    {quote(each)} {column.type}"
+        for each, column in table.columns.items()
+        if GENERATED.of(column) is None
+    ]
     lines.append(f"    PRIMARY KEY ({quote_list(table.primary_key)})")
     body = ",\n".join(lines)
     partitioning = find_partitioning(name, table, schema=schema)

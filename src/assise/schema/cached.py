@@ -105,18 +105,14 @@ class _Objects:
     def _function(self, name: str, body: str, arguments: str, *, is_called: bool) -> Managed:
         function = f"FUNCTION {quote(self.schema, name)}({arguments})"
         create = [body, *self._own(function), f"REVOKE ALL ON {function} FROM PUBLIC"]
-        if is_called and self._has_roles:
+        if is_called and self.rules.has_roles:
             names = [role_name(self.rules.prefix, role) for role in ("app", "admin", "worker")]
             to = ", ".join(map(quote, names))
             create.append(f"GRANT EXECUTE ON {function} TO {to}")
         return Managed("function", "", name, ";\n".join(create), f"DROP {function}")
 
-    @property
-    def _has_roles(self) -> bool:
-        return self.rules.has_rules and not self.rules.is_forced
-
     def _own(self, what: str) -> list[str]:
-        return [f"ALTER {what} OWNER TO {quote(self.rules.owner)}"] if self._has_roles else []
+        return [f"ALTER {what} OWNER TO {quote(self.rules.owner)}"] if self.rules.has_roles else []
 
     def _fill(self, file: str, **parts: str) -> str:
         folder = files("assise.schema").joinpath("cache_sql")

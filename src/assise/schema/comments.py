@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from assise.manifest.model import Manifest
+from assise.manifest.sections.computed import GENERATED
 from assise.manifest.sections.schemas import SCHEMAS
 from assise.schema.sql import quote, quote_table, quote_text
 
@@ -11,7 +12,7 @@ Comments = dict[tuple[str, str | None], str]
 
 
 def find_comments(manifest: Manifest) -> Comments:
-    """The comments of a manifest."""
+    """The comments of a manifest, but those of formulas, which come with their columns."""
     found: Comments = {}
     for schema, entry in (SCHEMAS.of(manifest) or {}).items():
         if entry.comment:
@@ -20,7 +21,7 @@ def find_comments(manifest: Manifest) -> Comments:
         if table.comment:
             found[name, None] = table.comment
         for column_name, column in table.columns.items():
-            if column.comment:
+            if column.comment and GENERATED.of(column) is None:
                 found[name, column_name] = column.comment
     return found
 

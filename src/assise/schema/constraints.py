@@ -9,6 +9,7 @@ from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import split_table
 from assise.manifest.problems import Place
 from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.computed import TIMES, TIMESTAMPS, list_generated
 from assise.manifest.sections.constraints import (
     CHECK,
     DEFAULT,
@@ -24,6 +25,7 @@ from assise.manifest.sections.deletion import DELETED_TYPE
 from assise.manifest.sections.indexes import INDEXES, Index, read_column
 from assise.manifest.sections.partitions import PARTITION
 from assise.manifest.sections.references import Reference, list_foreign_keys
+from assise.schema.computed import add_formula
 from assise.schema.deletion import are_null
 from assise.schema.guards import find_guards
 from assise.schema.objects import ORDER, Amendment, Broken, Object, ObjectNames
@@ -122,6 +124,8 @@ class _Builder:
         place = ("tables", self.name, "columns", name)
         alter = f"ALTER TABLE {self.sql_name} ALTER COLUMN {quote(name)}"
         default = DEFAULT.of(column)
+        if default is None and name in TIMES and TIMESTAMPS.of(self.table):
+            default = "now()"
         if default is not None:
             value = write_default(default, column.type)
             yield Object(
@@ -141,6 +145,7 @@ class _Builder:
                 f"{alter} SET NOT NULL",
                 f"{alter} DROP NOT NULL",
                 broken=self._broken(f"c.{quote(name)} IS NULL", "have no value"),
+                needs=self._needs,
             )
         unique = UNIQUE.of(column)
         if unique:
@@ -163,6 +168,7 @@ class _Builder:
             f"ALTER TABLE {self.sql_name} ADD CONSTRAINT {quote(name)} CHECK ({expression})",
             self._drop_constraint(name),
             broken=self._broken(f"({expression}) IS FALSE", says),
+            needs=self._needs,
         )
 
     def _unique(self, place: Place, column: str, unique: Unique) -> Object:
@@ -206,9 +212,11 @@ class _Builder:
 
     @property
     def _needs(self) -> str:
-        """The statement for the columns that rules add to the table."""
+        """The statement for the columns that rules and formulas add to the table."""
         added = [name for name in self.hidden if name not in self.types]
         columns = [f"ADD COLUMN IF NOT EXISTS {quote(name)} {DELETED_TYPE}" for name in added]
+        for name, formula in list_generated(self.name, self.tables).items():
+            columns.append(add_formula(name, self.types[name], formula, is_trial=True))
         return f"ALTER TABLE {self.sql_name} {', '.join(columns)}" if columns else ""
 
     def _index(self, place: Place, index: Index) -> Object:
@@ -231,7 +239,7 @@ class _Builder:
             if_long=self._create_index(name, index, is_cut=True),
             broken=broken,
             amendment=self._amend_duplicates(columns, index.unique, index.duplicates, index),
-            needs=self._needs if is_unique else "",
+            needs=self._needs,
         )
 
     def _create_index(
@@ -284,6 +292,7 @@ class _Builder:
             self._drop_constraint(name),
             after="" if is_cut else validate,
             refers_to=key.target.table,
+            needs=self._needs,
             broken=self._broken(orphan, f"refer to no {key.target.table}.{others}", is_set),
             amendment=None
             if key.orphans == "keep"

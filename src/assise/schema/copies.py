@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from assise.manifest.names import split_table
 from assise.manifest.sections.deletion import is_ours
 from assise.schema.deletion import are_null, join_pairs, name_deleted_index
 from assise.schema.guards import Link, make_name
 from assise.schema.managed import Managed, drop_of
-from assise.schema.sql import equate, qualify, quote, quote_list, quote_text
+from assise.schema.sql import equate, qualify, quote, quote_list, quote_table, quote_text
 
 if TYPE_CHECKING:
     from assise.schema.access import AccessRules
@@ -123,9 +124,10 @@ def list_triggers(rules: AccessRules) -> Iterator[Managed]:
 
 def make_trigger(rules: AccessRules, table: str, name: str, when: str, condition: str) -> Managed:
     """A trigger and the function of its name."""
-    place, function = quote(rules.schema, table), quote(rules.schema, name)
+    place, function = (quote_table(rules.schema, each) for each in (table, name))
+    bare = split_table(name)[1]
     create = (
-        f"CREATE TRIGGER {quote(name)} {when} ON {place} FOR EACH ROW{condition}"
+        f"CREATE TRIGGER {quote(bare)} {when} ON {place} FOR EACH ROW{condition}"
         f" EXECUTE FUNCTION {function}()"
     )
-    return Managed("trigger", table, name, create, drop_of("TRIGGER", name, place))
+    return Managed("trigger", table, bare, create, drop_of("TRIGGER", bare, place))

@@ -8,7 +8,7 @@ from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from assise.manifest.model import Manifest
-from assise.manifest.names import MAX_NAME_BYTES, cut_name, shorten
+from assise.manifest.names import MAX_NAME_BYTES, cut_name, shorten, split_table
 from assise.manifest.sections.access import (
     ACCESS,
     Access,
@@ -106,6 +106,18 @@ def make_name(kind: str, *parts: str) -> str:
         return name
     digest = sha256("\0".join(parts).encode()).hexdigest()
     return f"{cut_name(name, MAX_NAME_BYTES - 9)}_{digest[:8]}"
+
+
+def make_place(kind: str, table: str, *tables: str) -> str:
+    """Such a name in the schema of the first table, as the manifest names tables.
+
+    >>> make_place("_copy", "core.files", "core.users"), make_place("_copy", "files", "core.users")
+    ('core._copy_files__users', '_copy_files__core__users')
+    """
+    schema, bare = split_table(table)
+    start = f"{schema}." if schema is not None else ""
+    others = [part for each in tables for part in each.removeprefix(start or ".").split(".")]
+    return start + make_name(kind, bare, *others)
 
 
 def _is_open(part: str) -> bool:

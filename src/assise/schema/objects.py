@@ -9,9 +9,12 @@ from typing import Literal
 from assise.manifest.names import MAX_NAME_BYTES, cut_name, shorten
 from assise.manifest.problems import Place
 
-ObjectKind = Literal["default", "identity", "not null", "unique", "index", "check", "foreign key"]
+ObjectKind = Literal[
+    "generated", "default", "identity", "not null", "unique", "index", "check", "foreign key"
+]
 
 ORDER: tuple[ObjectKind, ...] = (
+    "generated",
     "default",
     "identity",
     "unique",

@@ -13,33 +13,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from assise.schema.catalog import UNNAMED, CatalogDifference, CatalogItem, Facts, Snapshot, compare
-from assise.schema.retype import is_free, write_recipe
+from assise.schema.cut import cut_table, find_cuts, keep_whole
+from assise.schema.planned import PlannedStep, quote_again
+from assise.schema.retype import is_free, write_formula, write_recipe
 
 BATCH_ROWS = 10_000
+REWRITES = (
+    "Writes all rows of {}, which nobody reads or writes meanwhile: in a quiet hour if large."
+)
 _KEY = re.compile(
     r"(UNIQUE|PRIMARY KEY)( NULLS NOT DISTINCT)? (\([^()]*\))( INCLUDE \([^()]*\))?(.*)"
 )
 _GRANT = re.compile(r"GRANT (.+) ON (.+) TO (.+)")
 _CONSTANT = re.compile(r"('(?:[^']|'')*'|-?[\d.]+|true|false|NULL)(::.+)?|now\(\)|CURRENT_\w+")
-
-
-@dataclass(frozen=True)
-class PlannedStep:
-    """Statements of one transaction, and those that take them back.
-
-    batch: the table whose rows the one UPDATE goes through by its primary key.
-    loses: the column or table whose values go with the step.
-    moves, moves_back: marks by which the stored layout of a load follows.
-    says: what people must know of it.
-    """
-
-    up: tuple[str, ...]
-    down: tuple[str, ...] = ()
-    batch: str = ""
-    loses: str = ""
-    moves: tuple[str, ...] = ()
-    moves_back: tuple[str, ...] = ()
-    says: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,27 +43,10 @@ class SchemaPlan:
 
 def plan(before: Snapshot, after: Snapshot) -> SchemaPlan:
     """The steps from the first snapshot to the second."""
-    return _Planner(before, after).plan()
-
-
-def rename_columns(snapshot: Snapshot, names: Iterable[tuple[str, str, str]]) -> list[PlannedStep]:
-    """The renames of columns, as table, old and new name, that a snapshot still has to do."""
-    steps = []
-    for table, old, new in names:
-        if ("column", table, old) in snapshot and ("column", table, new) not in snapshot:
-            up, down = (
-                f"ALTER TABLE {table} RENAME COLUMN {one} TO {other}"
-                for one, other in ((old, new), (new, old))
-            )
-            moves = tuple(
-                f"rename {' '.join(names).replace(chr(34), '')}"
-                for names in ((table, old, new), (table, new, old))
-            )
-            says = f"Running code that uses {old} breaks: deploy what uses {new} with it."
-            steps.append(
-                PlannedStep((up,), (down,), moves=moves[:1], moves_back=moves[1:], says=says)
-            )
-    return steps
+    cuts, refusals = find_cuts(before, after)
+    found = _Planner(before, keep_whole(after, {cut.table.on: cut for cut in cuts})).plan()
+    steps = [step for cut in cuts for step in cut_table(cut, after)]
+    return SchemaPlan([*found.steps, *steps], [*refusals, *found.refusals])
 
 
 class _Planner:
@@ -86,6 +55,8 @@ class _Planner:
         self.difference = _part_retyped(compare(before, after))
         self.new = {item.on for item in self.difference.added if item.kind == "table"}
         self.gone = {item.on for item in self.difference.dropped if item.kind == "table"}
+        # What is cut before and after: one that becomes it is whole here.
+        self.cut = {item.on for item in before.values() if item.kind == "table" and item.definition}
         self.refusals: list[tuple[str, str]] = []
 
     def plan(self) -> SchemaPlan:
@@ -177,7 +148,9 @@ class _Planner:
         is_filled = facts.default is not None and not facts.generated
         is_quick = not is_filled or _CONSTANT.fullmatch(facts.default or "") is not None
         if is_quick and (is_filled or facts.identity or facts.generated or not facts.not_null):
-            yield PlannedStep((f"{alter} ADD COLUMN {_write_column(item)}",), (item.drop,))
+            says = REWRITES.format(item.on) if facts.generated == "s" or facts.identity else ""
+            add = f"{alter} ADD COLUMN {_write_column(item)}"
+            yield PlannedStep((add,), (item.drop,), says=says)
             return
         text = _write_column(item, is_bare=True)
         yield PlannedStep((f"{alter} ADD COLUMN {text}",), (item.drop,))
@@ -216,7 +189,10 @@ class _Planner:
         what = f"{item.on}.{item.name} cannot become {other} from {one} in place"
         if one == other:
             what = f"{item.on}.{item.name} cannot get another formula or collation in place"
-        self.refusals.append((what, write_recipe(item.on, item.name, other)))
+        recipe = write_recipe(item.on, item.name, other)
+        if before.generated or after.generated:
+            recipe = write_formula(item.on, item.name, _write_column(item))
+        self.refusals.append((what, recipe))
 
     def _columns_dropped(self) -> Iterator[PlannedStep]:
         for item in self._dropped("column"):
@@ -229,9 +205,28 @@ class _Planner:
         added = self._added("constraint")
         added = [each for each in added if each.on not in self.new or not _is_inline(each)]
         for item in sorted(added, key=_is_foreign_key):
-            yield from _add_constraint(item)
+            if item.on in self.cut and item.on not in self.new:
+                yield from self._add_to_cut(item)
+            else:
+                yield from _add_constraint(item)
         for old, new in self._changed("constraint"):
-            yield from _replace_constraint(old, new)
+            if new.on in self.cut and not new.definition.startswith("CHECK"):
+                self._refuse_key(new)
+            else:
+                yield from _replace_constraint(old, new)
+
+    def _add_to_cut(self, item: CatalogItem) -> Iterator[PlannedStep]:
+        if _is_foreign_key(item):
+            yield PlannedStep((item.create,), (item.drop,), is_each=True)
+        elif item.definition.startswith("CHECK"):
+            yield from _add_constraint(item)
+        else:
+            self._refuse_key(item)
+
+    def _refuse_key(self, item: CatalogItem) -> None:
+        what = f"{item.on}, which is cut, cannot get the key {item.definition} while it is in use"
+        recipe = "Give it a unique index with these columns, or another table that is cut."
+        self.refusals.append((what, recipe))
 
     def _constraints_dropped(self) -> Iterator[PlannedStep]:
         found = self._dropped("constraint")
@@ -243,22 +238,35 @@ class _Planner:
             if item.on in self.new:
                 yield PlannedStep((item.create,), (item.drop,))
             else:
-                yield PlannedStep((_concurrently(item.create),), (_drop_concurrently(item),))
+                yield self._make_index(item, item.create, item.name)
         for old, new in self._changed("index"):
             name = old.name.rpartition(".")[2]
             spare = _spare(name)
-            make = _concurrently(new.create).replace(f" {name} ON ", f" {spare} ON ", 1)
+            create = new.create.replace(f" {name} ON ", f" {spare} ON ", 1)
             place = old.name.removesuffix(name) + spare
-            yield PlannedStep((make,), (f"DROP INDEX CONCURRENTLY IF EXISTS {place}",))
-            yield PlannedStep((_drop_concurrently(old),), (_concurrently(old.create),))
+            yield self._make_index(new, create, place)
+            yield self._drop_index(old)
             yield PlannedStep(
                 (f"ALTER INDEX {place} RENAME TO {name}",),
                 (f"ALTER INDEX {old.name} RENAME TO {spare}",),
             )
 
+    def _make_index(self, item: CatalogItem, create: str, place: str) -> PlannedStep:
+        """An index beside writers; of a table that is cut, partition by partition."""
+        if item.on in self.cut:
+            whole = create.replace(" ON ONLY ", " ON ", 1)
+            return PlannedStep((whole,), (f"DROP INDEX IF EXISTS {place}",), is_each=True)
+        return PlannedStep(
+            (_concurrently(create),), (f"DROP INDEX CONCURRENTLY IF EXISTS {place}",)
+        )
+
+    def _drop_index(self, item: CatalogItem) -> PlannedStep:
+        made = self._make_index(item, item.create, item.name)
+        return PlannedStep(made.down, made.up, is_each_back=made.is_each)
+
     def _indexes_dropped(self) -> Iterator[PlannedStep]:
         for item in self._dropped("index"):
-            yield PlannedStep((_drop_concurrently(item),), (_concurrently(item.create),))
+            yield self._drop_index(item)
 
     def _views_changed(self) -> Iterator[PlannedStep]:
         for old, new in self._changed("view"):
@@ -442,23 +450,8 @@ def _spare(name: str) -> str:
     return quote_again(f"{name.strip(chr(34))}_new")
 
 
-def quote_again(name: str) -> str:
-    """A name made of a quoted one, quoted where it must be, and at most 63 bytes long.
-
-    >>> quote_again("users_new"), quote_again('"Users"_new')
-    ('users_new', '"Users_new"')
-    """
-    bare = name.replace('"', "")
-    cut = bare.encode()[-63:].decode(errors="ignore")
-    return cut if re.fullmatch("[a-z_][a-z0-9_]*", cut) else f'"{cut}"'
-
-
 def _concurrently(create: str) -> str:
     return create.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-
-
-def _drop_concurrently(item: CatalogItem) -> str:
-    return item.drop.replace("INDEX ", "INDEX CONCURRENTLY IF EXISTS ", 1)
 
 
 def _or_replace(create: str) -> str:

@@ -55,3 +55,12 @@ DROP FUNCTION {function}();
 ALTER TABLE {table} DROP COLUMN {column};
 ALTER TABLE {table} RENAME COLUMN {spare} TO {column};
 """
+
+
+def write_formula(table: str, column: str, written: str) -> str:
+    """The way to another formula, which writes all rows, as SQL to paste into a revision."""
+    return f"""\
+Paste it into a revision; it writes all rows, which nobody reads or writes meanwhile. Indexes and
+constraints on {column} go with it: the next `assise schema revise` writes them anew.
+ALTER TABLE {table} DROP COLUMN {column}, ADD COLUMN {written};
+"""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from assise.errors import ChangedError, TargetError
 from assise.manifest.model import Manifest, Table
 from assise.manifest.names import list_schemas
+from assise.manifest.sections.computed import GENERATED
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.progress import Log
@@ -146,7 +147,8 @@ def _plan_columns(connection: Connection, load: Load, name: str, table: Table) -
         wanted = table.columns.get(column)
         if wanted is not None and find_type(wanted.type).catalog_name != kind:
             raise _refuse(f"{name}.{column} is {kind}, and {wanted.type} in the manifest")
-    new = {each: column for each, column in table.columns.items() if each not in found}
+    stored = {name: each for name, each in table.columns.items() if GENERATED.of(each) is None}
+    new = {each: column for each, column in stored.items() if each not in found}
     if new:
         yield add_columns(name, new, load.schema)
 

@@ -20,6 +20,7 @@ from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.server import check_server, count_tables_at_once
 from assise.schema.born import list_types
+from assise.schema.computed import list_formulas
 from assise.schema.constraints import list_objects
 from assise.schema.objects import list_indexes
 from assise.schema.sql import (
@@ -85,7 +86,7 @@ def begin(
             born.make_tables(connection, load, manifest)
             is_whole = _create_some(connection, load, 0, texts)
             if is_whole:
-                try_objects(connection, objects)
+                try_objects(connection, [*list_formulas(manifest, schema), *objects])
                 ledger.apply_comments(connection, load, manifest)
     if not is_whole:
         create_rest(connection, load, texts)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
-from assise.documents.fingerprints import Fingerprints
+from assise.documents.fingerprints import read_fingerprints
 from assise.postgres.connection import Connection
 from assise.transfer import ledger
 from assise.types.wire import Cell
@@ -30,16 +30,10 @@ def read_number(hashed: bytes) -> int:
     return int.from_bytes(hashed, "big", signed=True)
 
 
-class DigestWriter:
-    """Writes the digests of documents of one collection."""
-
-    def __init__(self) -> None:
-        self._fingerprints = Fingerprints()
-
-    def write(self, keys: Iterable[Cell], documents: Sequence[bytes]) -> bytes:
-        """Return the digests of documents with these keys."""
-        pairs = zip(keys, self._fingerprints.read(documents), strict=True)
-        return b"".join([hash_key(key) + digest for key, digest in pairs])
+def pack_digests(keys: Iterable[Cell], documents: Sequence[bytes]) -> bytes:
+    """Return the digests of documents with these keys."""
+    pairs = zip(keys, read_fingerprints(documents), strict=True)
+    return b"".join([hash_key(key) + digest for key, digest in pairs])
 
 
 def split_digests(content: bytes) -> dict[bytes, bytes]:

@@ -18,6 +18,7 @@ from assise.manifest.layout import (
     read_first_manifest,
     read_layout,
     rename_column,
+    rename_table,
     restrict,
 )
 from assise.manifest.model import Manifest
@@ -322,6 +323,12 @@ def move(connection: Connection, load: Load, moves: Sequence[tuple[str, ...]]) -
                 renamed = rename_column(layout.layout, name, old, new=new)
                 text = json.dumps(renamed.as_json())
                 connection.execute(QUERIES["set_layout"], {"load_id": load.id, "layout": text})
+            case "table", [old, new] if layout:
+                names = {"old": _find_name(layout, old), "new": _unqualify(layout, new)}
+                renamed = rename_table(layout.layout, names["old"], new=names["new"])
+                text = json.dumps(renamed.as_json())
+                connection.execute(QUERIES["set_layout"], {"load_id": load.id, "layout": text})
+                connection.execute(QUERIES["rename_table"], {"load_id": load.id, **names})
             case "close", [column, revision] if layout:
                 table, _, name = column.replace('"', "").rpartition(".")
                 known = layout.layout.tables.get(_find_name(layout, table))
@@ -332,7 +339,11 @@ def move(connection: Connection, load: Load, moves: Sequence[tuple[str, ...]]) -
 
 def _find_name(load: Load, table: str) -> str:
     """A table as the manifest names it, whose name may give the schema of the load."""
-    return table if table in load.layout.tables else table.removeprefix(f"{load.schema}.")
+    return table if table in load.layout.tables else _unqualify(load, table)
+
+
+def _unqualify(load: Load, table: str) -> str:
+    return table.removeprefix(f"{load.schema}.")
 
 
 def _describe_change(name: str, ours: TableLayout | None, theirs: TableLayout | None) -> str:

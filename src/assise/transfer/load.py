@@ -39,7 +39,7 @@ from assise.schema.sql import (
     validate_constraint,
 )
 from assise.transfer import ledger
-from assise.transfer.digests import DigestWriter
+from assise.transfer.digests import pack_digests
 from assise.transfer.kept_rejects import Reject, write_rejects
 from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.loaded import find_existing_keys, record_chunks
@@ -293,7 +293,6 @@ class _CollectionLoader:
         self._select_keys = select_keys(self._shredder.layouts[0], load.schema)
         self._read_keys = compile_keys(load.layout, table)
         self._had_duplicates = False
-        self._digests = DigestWriter() if load.is_live else None
 
     def load_chunk(self, chunk: Chunk, *, attempts: int) -> CollectionReport:
         """Load a chunk; it is tried again when the server asks for it."""
@@ -321,10 +320,10 @@ class _CollectionLoader:
 
     def _digest(self, content: _ChunkContent) -> bytes | None:
         """Return the digests of the documents that are loaded, if the source is a live one."""
-        if self._digests is None:
+        if not self._load.is_live:
             return None
         keys, documents = content.loaded()
-        return self._digests.write(keys, documents)
+        return pack_digests(keys, documents)
 
     def _find_duplicates(self, documents: list[Document]) -> set[int]:
         """Return the positions of documents that are duplicates, before they are shredded.

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 
-from assise.documents.shape import Shape
 from assise.infer.joins import Joins
 from assise.infer.metadata import read_metadata
 from assise.infer.names import is_reference_name, name_things
@@ -34,7 +33,6 @@ class ProfileWork:
         self._source, self._paths, self._targets = source, paths, targets
         self._things = name_things(targets)
         self._is_named = lru_cache(maxsize=10_000)(self._find_named)
-        self._shapes: dict[str, Shape | None] = {}
 
     def describe(self) -> Result:
         """Name the work, its source and its limit."""
@@ -49,7 +47,7 @@ class ProfileWork:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
         joins = Joins(self._targets[name], self._is_named)
-        profile = Profile(paths=self._paths, shape=self._shapes.get(name), joins=joins)
+        profile = Profile(paths=self._paths, joins=joins)
         guesses = Counter[str]()
         for chunk in self._read(task):
             guesses.update(chunk.guesses)
@@ -57,7 +55,6 @@ class ProfileWork:
             profile.add_all([raw for _, raw in chunk.documents], offsets)
             for run in chunk.runs:
                 profile.add_invalid(run.offset)
-        self._shapes[name] = profile.shape
         return {**profile.as_json(), "guesses": dict(guesses)}
 
     def _read(self, task: Task) -> Iterable[Chunk]:

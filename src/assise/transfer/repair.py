@@ -36,8 +36,8 @@ from assise.transfer import ledger
 from assise.transfer.amend import NullAgain
 from assise.transfer.check import Findings
 from assise.transfer.digests import (
-    DigestWriter,
     hash_key,
+    pack_digests,
     read_number,
     renew_digests,
     split_digests,
@@ -293,7 +293,6 @@ def _read_live(
     They may have changed once more: what is written is what `renewed` has the digests of.
     """
     numbers, read_keys = set(wrong), compile_keys(load.layout, load.layout.table_of(name))
-    writer = DigestWriter()
     for piece in source.list_bounds([name], load.chunk_bytes):
         if not numbers or piece.start == piece.stop:
             continue
@@ -303,7 +302,7 @@ def _read_live(
             documents = [*compress(chunk.documents, is_wrong)]
             if documents:
                 raws = [raw for _, raw in documents]
-                content = writer.write(compress(keys, is_wrong), raws)
+                content = pack_digests(compress(keys, is_wrong), raws)
                 renewed.setdefault(piece.start, {}).update(split_digests(content))
                 yield documents
 

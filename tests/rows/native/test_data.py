@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from random import Random
 
 import pytest
 from tests.oracle.equality import differences
+from tests.rows.native.others import FILES, MISSING, MUTATED, find_small, mutate, read_documents
 from tests.rows.rebuild import contents, rows_of
 
 from assise.infer.profile import Profile
 from assise.infer.propose import propose
 from assise.manifest.layout import Layout
-from assise.mongo.frames import Run, read_frames
 from assise.native import find_native
 from assise.rows.assemble import Assembler
 from assise.rows.model import Batch, Document
 from assise.rows.shred import Shredder
 
-DATA = Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
-FILES = sorted(DATA.glob("mongo/atlas_and_classic_bson*/*/*.bson"))
 DOCUMENTS = 300
 """Documents of each file, in a fast run; all of them in soak."""
 
-MUTATED = int(os.environ.get("ASSISE_TEST_MUTATED", "10000000"))
-
 pytestmark = [
     pytest.mark.skipif(find_native() is None, reason="assise-native is not installed"),
-    pytest.mark.skipif(not FILES, reason=f"no data of others in {DATA}: set ASSISE_TEST_DATA"),
+    pytest.mark.skipif(not FILES, reason=MISSING),
 ]
-
-
-def read_documents(file: Path, count: int | None) -> list[bytes]:
-    found: list[bytes] = []
-    with file.open("rb") as stream:
-        for frame in read_frames(stream):
-            if not isinstance(frame, Run):
-                found += [raw for _, raw in frame]
-            if count is not None and len(found) >= count:
-                return found[:count]
-    return found
 
 
 @cache
@@ -110,24 +93,6 @@ def test_every_document_of_others() -> None:
     assert shredded >= 0.9 * documents
 
 
-def mutate(rng: Random, raws: list[bytes], count: int) -> Iterator[Document]:
-    """Documents in which some bytes are others, or a run of them came from elsewhere."""
-    for offset in range(count):
-        raw = bytearray(rng.choice(raws))
-        for _ in range(rng.choice((1, 1, 1, 2, 5))):
-            at = rng.randrange(len(raw))
-            if rng.random() < 0.8:
-                raw[at] = rng.choice(
-                    (0, 1, 2, 3, 4, 5, 0x0A, 0x10, 0x24, 0x7F, 0xFF, rng.randrange(256))
-                )
-            else:
-                other = rng.choice(raws)
-                start = rng.randrange(len(other))
-                run = other[start : start + rng.randrange(1, 20)]
-                raw[at : at + len(run)] = run
-        yield offset, bytes(raw)
-
-
 def check_mutated(file: Path, seed: int, count: int) -> int:
     """Compare mutated documents; how many of them are BSON and are taken."""
     ways, raws = Ways(find_layout(file)), read_documents(file, 500)
@@ -142,14 +107,14 @@ def check_mutated(file: Path, seed: int, count: int) -> int:
 
 
 def test_mutated_documents_are_the_same_on_both_ways() -> None:
-    small = [file for file in FILES if file.stat().st_size < 1 << 20][:5]
+    small = find_small(1 << 20)[:5]
     assert sum(check_mutated(file, 1, 150) for file in small) > 100
 
 
 @pytest.mark.soak
 def test_ten_million_mutated_documents() -> None:
     """ASSISE_TEST_MUTATED is another number of documents."""
-    small = [file for file in FILES if file.stat().st_size < 8 << 20]
+    small = find_small(8 << 20)
     each = MUTATED // len(small)
     taken = sum(check_mutated(file, seed, each) for seed, file in enumerate(small))
     print(f"{each * len(small):,} documents, {taken:,} taken")

@@ -41,9 +41,12 @@ DROP FUNCTION IF EXISTS assise.rule_definition(regnamespace)
 
 -- present --
 -- What the catalog has of what rules make: kind, table and name.
-WITH ours AS (
-    SELECT c.oid, relname::text AS name, relowner, relrowsecurity, relforcerowsecurity FROM pg_class AS c
-    WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind IN ('r', 'p') AND relname = ANY (%(tables)s)
+WITH space AS (
+    SELECT oid, CASE nspname WHEN %(schema)s THEN '' ELSE nspname || '.' END AS start FROM pg_namespace
+    WHERE nspname = %(schema)s OR nspname = ANY (SELECT split_part(name, '.', 1) FROM unnest(%(tables)s::text[]) AS name)
+), ours AS (
+    SELECT c.oid, start || relname AS name, relowner, relrowsecurity, relforcerowsecurity
+    FROM pg_class AS c JOIN space ON space.oid = relnamespace WHERE relkind IN ('r', 'p') AND start || relname = ANY (%(tables)s)
 )
 SELECT 'column', name, attname::text FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
 UNION ALL
@@ -59,7 +62,7 @@ SELECT 'policy', name, polname::text FROM ours JOIN pg_policy ON polrelid = ours
 UNION ALL
 SELECT 'index', name, i.relname::text FROM ours JOIN pg_index ON indrelid = ours.oid JOIN pg_class AS i ON i.oid = indexrelid
 UNION ALL
-SELECT 'function', '', proname::text FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s))
+SELECT 'function', '', start || proname FROM pg_proc JOIN space ON space.oid = pronamespace
 
 -- roles --
 -- Roles of these names: whether Assise made each, and whether no rule binds it.

@@ -12,6 +12,7 @@ from assise.manifest.keys import Key, Keyed, Schema, Tables
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.access import ACCESS, Access
 from assise.manifest.sections.columns import list_columns
+from assise.manifest.sections.computed import list_generated
 from assise.manifest.sections.constraints import DEFAULT
 from assise.manifest.sections.deletion import SOFT_DELETE
 from assise.wording import nearest, show
@@ -90,6 +91,7 @@ def _check_api(place: Place, api: Api, tables: Tables) -> Iterator[Problem]:
     forbidden |= {
         each: "says when the row was written" for each in known if is_stamp(each, name, tables)
     }
+    forbidden |= dict.fromkeys(list_generated(name, tables), "is computed by the server")
     for key in ("create", "update"):
         for i, each in enumerate(lists[key] or ()):
             if each in forbidden:

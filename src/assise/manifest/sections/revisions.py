@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assise.manifest.keys import Key, Tables
-from assise.manifest.names import check_name
+from assise.manifest.names import check_name, check_table_name, split_table
 from assise.manifest.problems import Place, Problem
 from assise.wording import show
 
@@ -17,6 +17,27 @@ def _check_was(place: Place, was: str, tables: Tables) -> Iterator[Problem]:
         yield Problem(place, message, show(was), "Give the name that this column had before.")
 
 
+def _check_was_table(place: Place, was: str, tables: Tables) -> Iterator[Problem]:
+    yield from check_table_name(place, was)
+    if was in tables:
+        message = "is the name of a table that is there"
+        yield Problem(place, message, show(was), "Give the name that this table had before.")
+    elif split_table(was)[0] != split_table(place[1])[0]:
+        remedy = "Move it by ALTER TABLE … SET SCHEMA in a revision written by hand."
+        yield Problem(place, "is in another schema", show(was), remedy)
+    elif [table for table in tables.values() if WAS_TABLE.of(table) == was][1:]:
+        yield Problem(place, "is what two tables were", show(was), "Keep one of them.")
+
+
+WAS_TABLE = Key(
+    "was",
+    "table",
+    help="the name that the table had before: the next revision renames it",
+    affects="nothing",
+    type=str,
+    check=_check_was_table,
+    default="none",
+)
 WAS = Key(
     "was",
     "column",
@@ -54,4 +75,4 @@ SQL = Key(
     check=_check_sql,
     default="none",
 )
-KEYS = (SQL, WAS)
+KEYS = (SQL, WAS_TABLE, WAS)

@@ -302,3 +302,21 @@ SELECT DISTINCT confrelid::regclass::text FROM pg_constraint WHERE conrelid = to
 -- The tables that are marked to be dropped: those that still are partitions, or those that were.
 SELECT relname::text FROM pg_class JOIN pg_namespace AS n ON n.oid = relnamespace
 WHERE nspname = %(schema)s AND relkind IN ('r', 'p') AND relispartition = %(is_attached)s AND obj_description(pg_class.oid, 'pg_class') = %(mark)s ORDER BY 1
+
+-- index_parts --
+-- The partitions that lack their part of an index: partition, name of the part, how it is built and attached.
+SELECT p.oid::regclass::text, format('%%I.%%I', n.nspname, part),
+    replace(pg_get_indexdef(i.oid), format('INDEX %%I ON ONLY %%I.%%I USING', i.relname, tn.nspname, t.relname),
+        format('INDEX CONCURRENTLY %%I ON %%I.%%I USING', part, n.nspname, p.relname)),
+    format('ALTER INDEX %%1$s ATTACH PARTITION %%2$I.%%3$I', i.oid::regclass, n.nspname, part)
+FROM pg_class AS i JOIN pg_index AS x ON x.indexrelid = i.oid JOIN pg_class AS t ON t.oid = x.indrelid JOIN pg_namespace AS tn ON tn.oid = t.relnamespace
+JOIN pg_inherits AS h ON h.inhparent = t.oid JOIN pg_class AS p ON p.oid = h.inhrelid JOIN pg_namespace AS n ON n.oid = p.relnamespace,
+LATERAL (SELECT left(p.relname, 30) || '_' || left(md5(i.relname), 8) || '_idx' AS part) AS named
+WHERE i.oid = to_regclass(%(index)s) AND NOT EXISTS (
+    SELECT FROM pg_inherits AS own JOIN pg_index AS o ON o.indexrelid = own.inhrelid WHERE own.inhparent = i.oid AND o.indrelid = p.oid
+) ORDER BY 1
+
+-- constraint_parts --
+-- The partitions of a table, and whether each has a constraint of a name that is valid; NULL where it has none.
+SELECT p.oid::regclass::text, convalidated FROM pg_inherits JOIN pg_class AS p ON p.oid = inhrelid
+LEFT JOIN pg_constraint ON conrelid = p.oid AND quote_ident(conname) = %(name)s WHERE inhparent = to_regclass(%(table)s) ORDER BY 1

@@ -45,8 +45,8 @@ SELECT EXISTS (SELECT FROM assise.revision) OR EXISTS (SELECT FROM assise.refres
 DROP TABLE assise.step, assise.revision, assise.refresh
 
 -- has_column --
--- Whether a table has a column.
-SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = %(column)s AND NOT attisdropped)
+-- Whether a table has a column whose values the server does not compute.
+SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = %(column)s AND NOT attisdropped AND attgenerated = '')
 
 -- view --
 -- Whether a materialized view has rows, and whether it is due; no row where there is none.

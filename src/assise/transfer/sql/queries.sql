@@ -303,6 +303,17 @@ INSERT INTO assise.born (load_id, name) SELECT %(load_id)s, unnest(%(names)s::te
 -- The tables of a load that hold no documents.
 SELECT name FROM assise.born WHERE load_id = %(load_id)s ORDER BY name
 
+-- rename_table --
+-- A table of a load has another name by now.
+WITH lines AS (
+    UPDATE assise.chunk SET rows = rows - %(old)s::text || jsonb_build_object(%(new)s::text, rows -> %(old)s),
+        columns = CASE WHEN columns ? %(old)s THEN columns - %(old)s::text || jsonb_build_object(%(new)s::text, columns -> %(old)s) ELSE columns END
+    WHERE load_id = %(load_id)s AND rows ? %(old)s
+), made AS (
+    UPDATE assise.object SET "table" = %(new)s WHERE load_id = %(load_id)s AND "table" = %(old)s
+)
+UPDATE assise.born SET name = %(new)s WHERE load_id = %(load_id)s AND name = %(old)s
+
 -- forget_born --
 -- Forget such tables of a load, but for these.
 DELETE FROM assise.born WHERE load_id = %(load_id)s AND name <> ALL (%(names)s::text[])

@@ -1,0 +1,195 @@
+//! Fingerprints, which equal documents share: `documents/equality.py` is the definition.
+//!
+//! The digest is BLAKE2b of 16 bytes without a key (RFC 7693).
+
+use crate::bson::*;
+
+const BLOCK: usize = 128;
+const IV: [u64; 8] = [
+    0x6A09_E667_F3BC_C908,
+    0xBB67_AE85_84CA_A73B,
+    0x3C6E_F372_FE94_F82B,
+    0xA54F_F53A_5F1D_36F1,
+    0x510E_527F_ADE6_82D1,
+    0x9B05_688C_2B3E_6C1F,
+    0x1F83_D9AB_FB41_BD6B,
+    0x5BE0_CD19_137E_2179,
+];
+const SIGMA: [[usize; 16]; 10] = [
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+    [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
+    [11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4],
+    [7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8],
+    [9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13],
+    [2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9],
+    [12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11],
+    [13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10],
+    [6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5],
+    [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
+];
+const ROUNDS: usize = 12;
+const DIGEST: usize = 16;
+
+pub type Digest = [u8; DIGEST];
+
+fn mix(v: &mut [u64; 16], at: [usize; 4], x: u64, y: u64) {
+    let [a, b, c, d] = at;
+    for (word, turn, next) in [(x, 32, 24), (y, 16, 63)] {
+        v[a] = v[a].wrapping_add(v[b]).wrapping_add(word);
+        v[d] = (v[d] ^ v[a]).rotate_right(turn);
+        v[c] = v[c].wrapping_add(v[d]);
+        v[b] = (v[b] ^ v[c]).rotate_right(next);
+    }
+}
+
+fn compress(state: &mut [u64; 8], block: &[u8], total: u64, is_last: bool) {
+    let mut words = [0; 16];
+    for (word, bytes) in words.iter_mut().zip(block.chunks_exact(8)) {
+        *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+    }
+    let mut v = [0; 16];
+    v[..8].copy_from_slice(state);
+    v[8..].copy_from_slice(&IV);
+    v[12] ^= total;
+    v[14] ^= if is_last { u64::MAX } else { 0 };
+    for round in 0..ROUNDS {
+        let s = &SIGMA[round % 10];
+        for i in 0..4 {
+            mix(&mut v, [i, i + 4, i + 8, i + 12], words[s[2 * i]], words[s[2 * i + 1]]);
+        }
+        for i in 0..4 {
+            let at = [i, (i + 1) % 4 + 4, (i + 2) % 4 + 8, (i + 3) % 4 + 12];
+            mix(&mut v, at, words[s[2 * i + 8]], words[s[2 * i + 9]]);
+        }
+    }
+    for i in 0..8 {
+        state[i] ^= v[i] ^ v[i + 8];
+    }
+}
+
+/// The digest of some bytes.
+pub fn blake2b(content: &[u8]) -> Digest {
+    let mut state = IV;
+    state[0] ^= 0x0101_0000 ^ DIGEST as u64;
+    // The last block is compressed as the last one, even where it is full.
+    let before_last = content.len().saturating_sub(1) / BLOCK * BLOCK;
+    for (i, block) in content[..before_last].chunks_exact(BLOCK).enumerate() {
+        compress(&mut state, block, ((i + 1) * BLOCK) as u64, false);
+    }
+    let mut last = [0; BLOCK];
+    last[..content.len() - before_last].copy_from_slice(&content[before_last..]);
+    compress(&mut state, &last, content.len() as u64, true);
+    let mut digest = [0; DIGEST];
+    digest[..8].copy_from_slice(&state[0].to_le_bytes());
+    digest[8..].copy_from_slice(&state[1].to_le_bytes());
+    digest
+}
+
+/// The fingerprint of a document.
+pub fn fingerprint(raw: &[u8]) -> Answer<Digest> {
+    let (digest, end) = digest_level(raw, 0, raw.len(), Form::Top, 0)?;
+    if end != raw.len() {
+        return Err(Declined);
+    }
+    Ok(digest)
+}
+
+/// How the items of a level are joined: by key, or in their order, with keys or without.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Top,
+    Sorted,
+    Ordered,
+    Array { is_ordered: bool },
+}
+
+impl Form {
+    fn of_inner(self, kind: u8, key: &[u8]) -> Form {
+        let is_ordered = match self {
+            Form::Top => key == b"_id",
+            Form::Sorted => false,
+            Form::Ordered => true,
+            Form::Array { is_ordered } => is_ordered,
+        };
+        match (kind == ARRAY, is_ordered) {
+            (true, is_ordered) => Form::Array { is_ordered },
+            (false, true) => Form::Ordered,
+            (false, false) => Form::Sorted,
+        }
+    }
+}
+
+fn digest_level(
+    raw: &[u8],
+    p: usize,
+    limit: usize,
+    form: Form,
+    depth: usize,
+) -> Answer<(Digest, usize)> {
+    if depth > LEVELS {
+        return Err(Declined);
+    }
+    let last = open(raw, p, limit)?;
+    let (mut items, mut ends) = (Vec::with_capacity(2 * (last - p)), Vec::new());
+    let mut q = p + 4;
+    while q != last {
+        let kind = raw[q];
+        let end = key_end(raw, q, last)?;
+        let (key, value) = (&raw[q + 1..end], end + 1);
+        if !matches!(form, Form::Array { .. }) {
+            items.extend_from_slice(&raw[q + 1..value]);
+        }
+        q = push_value(&mut items, kind, raw, value, last, form.of_inner(kind, key), depth)?;
+        ends.push((key, items.len()));
+    }
+    if matches!(form, Form::Top | Form::Sorted) && !ends.is_sorted_by_key(|&(key, _)| key) {
+        items = sort_items(&items, &ends);
+    }
+    Ok((blake2b(&items), last + 1))
+}
+
+fn sort_items(items: &[u8], ends: &[(&[u8], usize)]) -> Vec<u8> {
+    let mut start = 0;
+    let mut parts = Vec::with_capacity(ends.len());
+    for &(key, end) in ends {
+        parts.push((key, &items[start..end]));
+        start = end;
+    }
+    parts.sort_by_key(|&(key, _)| key);
+    parts.iter().flat_map(|&(_, part)| part).copied().collect()
+}
+
+/// Write a value as items have it; the position behind it.
+fn push_value(
+    items: &mut Vec<u8>,
+    kind: u8,
+    raw: &[u8],
+    p: usize,
+    last: usize,
+    inner: Form,
+    depth: usize,
+) -> Answer<usize> {
+    let mut inside = p;
+    match kind {
+        INT32 => {
+            items.push(INT64);
+            items.extend_from_slice(&i64::from(int32_at(raw, p)?).to_le_bytes());
+            return skip(kind, raw, p, last);
+        }
+        CODE_WITH_SCOPE => {
+            inside = code_with_scope_at(raw, p, last)?.0;
+            items.push(kind);
+            items.extend_from_slice(&raw[p + 4..inside]);
+        }
+        DOCUMENT | ARRAY => items.push(kind),
+        _ => {
+            let end = skip(kind, raw, p, last)?;
+            items.push(kind);
+            items.extend_from_slice(&raw[p..end]);
+            return Ok(end);
+        }
+    }
+    let (digest, end) = digest_level(raw, inside, last, inner, depth + 1)?;
+    items.extend_from_slice(&digest);
+    Ok(end)
+}
