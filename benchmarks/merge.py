@@ -83,15 +83,15 @@ def fill(server: Embedded, script: str, **numbers: int) -> None:
 
 async def measure(app: App, connections: Connections, *, rows: int, merges: int) -> list[float]:
     """The median milliseconds of each way."""
-    keys: list[UUID] = []
     first, second = connections
+    known = await (await first.execute(ROWS, [rows])).fetchall()
+    keys = [*dict.fromkeys(row["user_id"] for row in known)]
 
     async def merge() -> None:
         async with app.session(user_id=READER, read_only=True) as db:
             found = await db.fetch(ROWS, [rows])
             merged = await app.merge(found, key="user_id", into="user", table="users")
         assert len(merged.rows) == rows
-        keys[:] = dict.fromkeys(row["user_id"] for row in found)
 
     async def merge_at_once() -> None:
         loader = app.loader(user_id=READER)

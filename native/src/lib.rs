@@ -6,6 +6,7 @@ pub mod bson;
 pub mod calendar;
 pub mod codec;
 pub mod digest;
+pub mod extjson;
 pub mod give;
 pub mod joins;
 pub mod json;

@@ -11,6 +11,7 @@ use crate::bson::check;
 use crate::plan::Plan;
 use crate::assemble;
 use crate::digest;
+use crate::extjson;
 use crate::joins;
 use crate::profile;
 use crate::shred;
@@ -216,12 +217,42 @@ fn fingerprint<'py>(
     Some(found.into_iter().map(|digest| digest.map(|bytes| PyBytes::new(py, &bytes))).collect())
 }
 
+/// Return the documents of texts of Extended JSON; None for a text declined.
+#[pyfunction]
+fn read_texts<'py>(
+    py: Python<'py>,
+    texts: Vec<(u64, PyBackedBytes)>,
+) -> Vec<Option<Bound<'py, PyBytes>>> {
+    let mut joined = Vec::new();
+    let ends: Vec<Option<usize>> = py.detach(|| {
+        let read = |(_, text): &(u64, PyBackedBytes)| {
+            let start = joined.len();
+            let found = guard(|| extjson::read_document(text, &mut joined).ok()).flatten();
+            if found.is_none() {
+                joined.truncate(start);
+            }
+            found.map(|()| joined.len())
+        };
+        texts.iter().map(read).collect()
+    });
+    let mut start = 0;
+    ends.into_iter()
+        .map(|end| {
+            end.map(|end| {
+                let raw = PyBytes::new(py, &joined[start..end]);
+                start = end;
+                raw
+            })
+        })
+        .collect()
+}
+
 #[pymodule]
 mod assise_native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::{find_numbers, fingerprint, Assembler, Profiler, Shredder};
+    use super::{find_numbers, fingerprint, read_texts, Assembler, Profiler, Shredder};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -219,10 +219,9 @@ class Loader:
                 values[mark] = fallback(firsts[mark])
                 if is_whole or each is None or each in known:
                     missing.append(firsts[mark])
-        merged = []
-        for row, mark in zip(listed, marks, strict=True):
-            found = values[mark]
-            merged.append({**row, into: None if found is None else found.copy()})
+        merged: list[PlainRow] = [*map(dict, listed)]
+        for row, found in zip(merged, map(values.__getitem__, marks), strict=True):
+            row[into] = None if found is None else found.copy()
         return Merged(merged, not is_whole, [*dict.fromkeys(missing)])
 
     async def _read_new(

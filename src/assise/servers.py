@@ -11,7 +11,7 @@ from assise.manifest.sections.postgres import RoleName
 from assise.manifest.sections.servers import MAIN
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import RolePool, Watch
-from assise.postgres.replica import WAIT_MS, Replica
+from assise.postgres.replica import READS_MAIN, WAIT_MS, Replica
 from assise.postgres.rest import Rest
 from assise.postgres.rights import Rights
 from assise.settings import POOL_SIZE, POOL_TIMEOUT
@@ -118,7 +118,9 @@ class Servers:
         return url or self.workspace.role_url(self.manifest, "replica")
 
     def find_replica(self, main: RolePool) -> Replica | None:
-        """The replica of the server `main`; None where there is none."""
+        """The replica of the server `main`; None where there is none, or it may not be asked."""
+        if READS_MAIN.get():
+            return None
         if self._replica is None and self._replica_url:
             others = self.find_rights("app").others
             pool = self._make_pool(self._replica_url, WAIT_MS, others=others)

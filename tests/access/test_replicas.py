@@ -121,6 +121,10 @@ def test_what_is_read_only_is_read_from_the_replica_with_the_same_rights(
             await write(app)
         async with app.session(user_id=1) as db:
             assert not await db.fetch_value(IS_REPLICA)
+        replicas.READS_MAIN.set(True)
+        async with app.session(user_id=1, read_only=True) as db:
+            assert not await db.fetch_value(IS_REPLICA)
+        replicas.READS_MAIN.set(False)
         async with app.session(user_id=1, read_only=True) as db:
             assert await db.fetch_value(IS_REPLICA)
 

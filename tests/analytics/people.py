@@ -35,6 +35,8 @@ def draw_events(chance: random.Random, count: int = 120, days: int = 25) -> list
                 properties = {"$raw_user_agent": "Googlebot/2.1"}
             case 3:
                 name = "$feature_flag_called"
+            case 4 | 5:
+                properties["$lib"] = "assise"
         text = json.dumps({**properties, "plan": chance.choice(["free", "pro"]), "n": n})
         made.append(Event(UUID(int=chance.getrandbits(128)), name, person, at, "", text))
     return made
@@ -85,6 +87,8 @@ class Model:
         self.did.append((event.event, person, day, event.at, properties))
         if "$process_person_profile" not in properties:
             self.users.add(person)
+            if properties.get("$lib") == "assise":
+                self.identified.add(person)
 
     def erase(self, person: str) -> None:
         """Erase somebody with all ids; events of before that come later are not taken."""

@@ -97,6 +97,20 @@ def test_every_figure_is_counted_or_has_its_reason(shop: Project, database: str)
     }
 
 
+def test_deleted_deployments_do_not_count(shop: Project, database: str) -> None:
+    text = shop.path.read_text().replace(
+        "  deployments:\n    c", "  deployments:\n    soft_delete: true\n    c"
+    )
+    shop.path.write_text(text)
+    assert shop.load(confirm=lambda _: True).exit_code == 0
+    with Connection(database) as connection:
+        connection.execute(
+            "UPDATE deployments SET created_at = now() - interval '1 hour',"
+            " deleted_at = CASE status WHEN 'failed' THEN now() END"
+        )
+    assert shop.analytics.dashboard().performance_metrics.deployment_success_rate == 100
+
+
 def test_what_an_application_measures_stands_in_the_dashboard_and_on_the_command_line(
     shop: Project, database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

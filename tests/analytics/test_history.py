@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 from collections.abc import Callable, Iterable
@@ -133,6 +134,37 @@ def test_events_that_were_captured_are_known_to_an_import_for_good(
     path = write(tmp_path / "again.jsonl", again)
     assert read(path, "--dry-run")["kept"] == read(path)["kept"] == 0
     assert query(ROWS) == []
+
+
+def test_events_captured_long_ago_are_known_to_their_first_import(
+    read: Import, query: Query, tmp_path: Path, database: str
+) -> None:
+    now = dt.datetime.now(dt.UTC)
+    ages = {"young": 20, "old": 31, "older": 90, "oldest": 400}
+    lines = {
+        name: export(name, "u1", (now - dt.timedelta(days=age)).isoformat())
+        for name, age in ages.items()
+    }
+    # Another clock than ours has said when it was, half a day off.
+    other = dt.timedelta(hours=12)
+    with Connection(database) as connection:
+        for name in ("young", "old", "oldest"):
+            at = dt.datetime.fromisoformat(str(lines[name]["timestamp"]))
+            event = Event(UUID(str(lines[name]["uuid"])), name, "u1", at + other)
+            assert insert_sync(connection, [event]).kept == 1
+        connection.execute(
+            "UPDATE assise.analytics_seen SET arrived = now() - interval '31 days' WHERE uuid <> %s",
+            [str(lines["young"]["uuid"])],
+        )
+        forget_old(connection, lambda: False, keep=None)
+    assert query("SELECT count(*) FROM assise.analytics_seen") == [(1,)]
+    path = write(tmp_path / "events.jsonl", lines.values())
+    for words in (["--dry-run"], ["--yes"]):
+        found = read(path, *words)
+        assert (found["kept"], found["known"]) == (1, 3)
+    assert read(path)["known"] == 4
+    names = "SELECT event, count(*) FROM assise.analytics_events GROUP BY 1 ORDER BY 1"
+    assert query(names) == [("old", 1), ("older", 1), ("oldest", 1), ("young", 1)]
 
 
 def test_lines_as_sdks_send_them_are_not_moved_by_the_clock(

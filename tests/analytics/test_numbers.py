@@ -55,6 +55,8 @@ def expect_retention(model: Model, asked: RetentionQuestion) -> list[list[int]]:
         cohort = model.who(asked.start, *span(start))
         if asked.mode == "first":
             cohort -= model.who(asked.start, dt.date.min, start - dt.timedelta(1))
+        if asked.did:
+            cohort &= model.who(asked.did, dt.date.min, dt.date.max)
         cells = [len(cohort)]
         for k in range(1, asked.periods):
             first, last = span(add(start, by, k))
@@ -74,7 +76,8 @@ def compare(connection: Connection, model: Model, chance: random.Random) -> None
         assert [row.dau, row.wau, row.mau] == expected, row
     mode: Mode = chance.choice(("first", "recurring", "unbounded"))
     by: By = chance.choice(("day", "week", "month"))
-    asked = RetentionQuestion("signup", "", Buckets(FIRST, LAST, by), 5, mode)
+    did = chance.choice(("", "deployed"))
+    asked = RetentionQuestion("signup", "", Buckets(FIRST, LAST, by), 5, mode, did)
     found = run(read_whole(ZONE, partial(read_retention, asked=asked)), connection)
     assert [row.counts for row in found.rows] == expect_retention(model, asked)
     buckets = Buckets(FIRST, LAST, "week")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
 from psycopg.conninfo import make_conninfo
 from tests.analytics.shop import NOW
+from tests.dumps import write_dump
 
 from assise.analytics.event import Event, classify, is_shared, write_properties
 from assise.analytics.store import Kept, insert, insert_sync
 from assise.app import App
-from assise.errors import DeniedError
+from assise.errors import DeniedError, UsageError
 from assise.postgres.connection import Connection
 from assise.project import Project
 
@@ -113,6 +115,34 @@ def test_what_tracking_needs_is_no_gap_of_the_rules(shop: Project, query: Query)
     gaps = shop.access.check()
     assert [(gap.check, gap.object) for gap in gaps] == [("grant_around_rules", "schema assise")]
     assert "apptest_auth" in gaps[0].says
+
+
+def test_applications_in_one_database_count_in_one_time_zone(
+    shop: Project, database: str, query: Query, tmp_path: Path
+) -> None:
+    folder = tmp_path / "other"
+    folder.mkdir()
+    other = Project(folder, to=database)
+    dump = write_dump(folder / "dump" / "app", {"notes": [{"_id": 1}]})
+    text = (
+        "assise: 1\nname: other\nanalytics: {timezone: Asia/Tokyo}\n"
+        "tables:\n  notes:\n    collection: notes\n    primary_key: id\n"
+        "    columns: {id: {type: int4, from: _id}}\n"
+    )
+    other.path.write_text(text)
+    with pytest.raises(UsageError, match="'app' counts the same events in Europe/Paris") as caught:
+        other.migrate(dump, confirm=lambda _: True)
+    assert "timezone: Europe/Paris" in str(caught.value.remedy)
+    other.path.write_text(text.replace("Asia/Tokyo", "Europe/Paris"))
+    assert other.load(dump, confirm=lambda _: True).exit_code == 0
+    # Who is alone changes the time zone; who counts no more is in nobody's way.
+    zones = "SELECT load, timezone FROM assise.analytics_zone ORDER BY 1"
+    assert query(zones) == [("app", "Europe/Paris"), ("other", "Europe/Paris")]
+    other.path.write_text(text.replace("analytics: {timezone: Asia/Tokyo}\n", ""))
+    assert other.load(dump, confirm=lambda _: True).exit_code == 0
+    shop.path.write_text(shop.path.read_text().replace("Europe/Paris", "Asia/Tokyo"))
+    assert shop.load(confirm=lambda _: True).exit_code == 0
+    assert query(zones) == [("app", "Asia/Tokyo")]
 
 
 def test_undo_leaves_events_where_they_are(shop: Project, database: str, query: Query) -> None:

@@ -154,6 +154,19 @@ def test_the_manifest_says_what_counts(shop: Project, database: str, query: Quer
     assert query("SELECT to_regclass('assise.analytics_total') IS NULL") == [(True,)]
 
 
+@pytest.mark.usefixtures("shop")
+def test_an_update_of_other_columns_writes_no_line(query: Query) -> None:
+    lines = "SELECT count(*) FROM assise.analytics_total"
+    before = query(lines)
+    query("UPDATE projects SET user_id = user_id + 1")
+    query("UPDATE projects SET created_at = created_at + interval '1 microsecond'")
+    assert query(lines) == before
+    query("UPDATE projects SET created_at = created_at + interval '1 day' WHERE id < 3")
+    assert query(lines)[0][0] == before[0][0] + 6
+    kept = "SELECT count(*) FROM pg_trigger WHERE tgname = 'analytics_count_update' AND tgnewtable IS NOT NULL"
+    assert query(kept) == [(0,)]
+
+
 def test_sessions_are_kept_by_day_and_late_events_count(shop: Project, database: str) -> None:
     now = dt.datetime.now(dt.UTC)
     chance = random.Random(3)

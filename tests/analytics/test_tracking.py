@@ -149,6 +149,44 @@ def test_a_spool_has_a_bound_and_says_so(tmp_path: Path, shop: Project) -> None:
         spool.append(app.analytics.tracking.make("n"))
 
 
+FILLER = """
+import resource, sys
+from pathlib import Path
+from uuid import uuid4
+import datetime as dt
+from assise.analytics.event import Event
+from assise.analytics.spool import Spool
+from assise.errors import SpoolError
+resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, 5_000))
+spool = Spool(Path(sys.argv[1]), 1 << 20)
+at = dt.datetime.now(dt.UTC)
+for size in (300, 299, 7):
+    try:
+        while True:
+            events = [Event(uuid4(), "n", "x" * size, at) for _ in range(3)]
+            spool.append(*events)
+            for each in events:
+                print(each.uuid)
+    except SpoolError as error:
+        print(error.message, file=sys.stderr)
+"""
+
+
+def test_a_full_disk_keeps_what_was_promised_and_nothing_of_the_rest(tmp_path: Path) -> None:
+    # The system takes a part of what is written over the size that a file may have, as a full disk does.
+    command = [sys.executable, "-c", FILLER, str(tmp_path / "s")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stderr.count("cannot be written to") == 3
+    spool, found = Spool(tmp_path / "s", 1 << 20), list[str]()
+    for path in spool.list_segments():
+        with spool.take(path) as segment:
+            assert segment is not None
+            assert segment.broken == 0
+            found += [str(each.uuid) for each in segment.events]
+    assert sorted(found) == sorted(done.stdout.split())
+    assert len(found) > 20
+
+
 def test_a_cut_line_is_left_out_and_a_broken_one_is_kept_aside(shop: Project, query: Query) -> None:
     app = open_app(shop, "")
     app.track("whole", user_id=1)

@@ -302,7 +302,20 @@ def test_a_body_that_does_not_fit_is_refused(client: Client, run: Run, body: byt
 
 def test_a_body_needs_its_type_and_a_path_its_key(client: Client) -> None:
     assert client.send(0, "POST", "/api/projects", content=b"{}").status_code == 415
+    packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    answer = client.send(0, "POST", "/api/projects", content=b'{"name": "a"}', headers=packed)
+    assert (answer.status_code, answer.json()["detail"]) == (415, "the body is compressed")
     for path in ("/api/projects/nothing", "/api/files/nothing/0", "/api/templates/99999999999"):
         assert client.get(0, path).status_code == 404
     assert client.get(0, "/api/nothing").json()["status"] == 404
     assert client.send(0, "PUT", "/api/templates/1", json={}).status_code == 405
+    key = client.get(0, "/api/projects").json()["items"][0]["id"]
+    allowed = {
+        "/api/projects": "GET, HEAD, POST",
+        f"/api/projects/{key}": "GET, HEAD, PUT, PATCH, DELETE",
+        f"/api/projects/{key}/restore": "POST",
+        "/health": "GET, HEAD",
+    }
+    for path, methods in allowed.items():
+        answer = client.send(0, "TRACE", path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, methods)

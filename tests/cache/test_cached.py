@@ -29,6 +29,7 @@ from assise.app import App
 from assise.cache.keys import write_argument
 from assise.cache.store import Lease, is_due
 from assise.errors import RedisError, UsageError
+from assise.postgres.replica import READS_MAIN
 from assise.redis.client import Client
 from assise.redis.embedded import EmbeddedRedis
 
@@ -107,6 +108,28 @@ def test_a_value_is_read_until_its_tag_is_invalidated(make_app: MakeApp) -> None
         await projects.invalidate(USER)
         assert (await projects(USER), source.calls) == (40, 6)
         assert app.cache.counts["projects"].hits == 2
+
+    run(app, work)
+
+
+def test_what_is_kept_is_read_from_no_replica(make_app: MakeApp) -> None:
+    app = make_app()
+    found = []
+
+    @app.cache("place", ttl=60)
+    async def place(number: int) -> int:
+        found.append(READS_MAIN.get())
+        if number == 2:
+            raise ValueError
+        return number
+
+    async def work() -> None:
+        await place(1)
+        with pytest.raises(ValueError):  # noqa: PT011 - ours
+            await place(2)
+        with app.cache.bypass():
+            await place(3)
+        assert (found, READS_MAIN.get()) == ([True, True, False], False)
 
     run(app, work)
 

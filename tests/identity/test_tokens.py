@@ -302,6 +302,28 @@ def test_keys_without_names_are_told_apart_by_their_algorithm() -> None:
         assert asyncio.run(run(issuer.url)) == ["taken", "taken", "taken", "KeysError"]
 
 
+def test_a_token_without_a_name_is_tried_with_each_key_while_they_rotate() -> None:
+    new, gone = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    late = jwt.encode(claims(exp=time.time() - 100), KEYS["ES256"], algorithm="ES256")
+
+    async def run(url: str) -> list[str]:
+        keys = PublishedKeys(url)
+        verifier = Verifier(ISSUER, AUDIENCE, keys)
+        tokens = [sign(None, key=key) for key in (new, KEYS["ES256"], new, gone)]
+        found = [await outcome(verifier, token) for token in tokens]
+        with pytest.raises(TokenError, match="expired"):
+            await verifier.verify(late)
+        await keys.close()
+        return found
+
+    published = [publish("", "ES256", KEYS["ES256"]), publish("", "ES256", new)]
+    for each in published:
+        del each["kid"]
+    with run_issuer(*published) as issuer:
+        assert asyncio.run(run(issuer.url)) == ["taken", "taken", "taken", "TokenError"]
+        assert issuer.asked == 1
+
+
 def test_what_is_nested_deeply_is_no_failure_of_ours() -> None:
     deep = b"[" * 30_000
 

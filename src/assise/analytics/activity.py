@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from assise.analytics.calendar import By, WeekStart, add, list_starts, start_of
-from assise.analytics.cells import BACK, PERIODS, START, Cells, read_cells
+from assise.analytics.cells import BACK, START, Cells, read_cells
 from assise.analytics.fold import count_users
+from assise.analytics.overlaps import Overlaps
 from assise.analytics.picture import ANY, Picture, make_bitmap
 from assise.analytics.tables import QUERIES
 from assise.postgres.asking import Asking
@@ -105,6 +106,7 @@ class RetentionQuestion:
 
     mode: `first`: in a cohort is who did `start` in it for the first time ever; `recurring`: who
         did it in it; `unbounded`: as recurring, and whoever comes back later counts too.
+    did: only of users who have ever done this event; empty for all.
     """
 
     start: str
@@ -112,84 +114,77 @@ class RetentionQuestion:
     buckets: Buckets
     periods: int
     mode: Mode = "first"
+    did: str = ""
 
 
 def read_retention(picture: Picture, asked: RetentionQuestion) -> Asking[Retention]:
     """The cells of a retention table."""
     starts, is_kept = asked.buckets.starts, (asked.start, asked.back) == (START, BACK)
-    if is_kept and asked.buckets.by == "day":
+    if is_kept and asked.buckets.by == "day" and not asked.did:
         kept = yield from read_cells(picture, asked.mode, starts=starts, periods=asked.periods)
         if kept is not None:
             return Retention(asked.mode, "day", _join_cells(picture, starts, kept))
     cohorts = yield from _read_cohorts(picture, asked, starts)
     returns = yield from read_returns(picture, asked)
-    rows = [
-        count_returns(cohorts.get(start, make_bitmap()), start, returns, picture, asked=asked)
-        for start in starts
-    ]
+    nobody = make_bitmap()
+    rows = [returns.count(cohorts.get(start, nobody), start) for start in starts]
     return Retention(asked.mode, asked.buckets.by, rows)
 
 
-def read_returns(picture: Picture, asked: RetentionQuestion) -> Asking[dict[dt.date, BitMap]]:
+@dataclass(frozen=True)
+class Returns:
+    """Who came back in each period that is over, in order: `places` has the start of each cohort."""
+
+    places: Mapping[dt.date, int]
+    periods: int
+    over: int
+    found: Overlaps
+
+    def count(self, cohort: BitMap, start: dt.date) -> RetentionRow:
+        """How many of a cohort came back in each period."""
+        place = self.places[start]
+        over = min(max(self.over - place, 0), self.periods)
+        counts: list[int | None] = [*self.found.count(cohort, slice(place, place + over))]
+        counts += [None] * (self.periods - over)
+        counts[0] = len(cohort)
+        complete = [True] * over + [False] * (self.periods - over)
+        return RetentionRow(start, len(cohort), counts, complete)
+
+
+def read_returns(picture: Picture, asked: RetentionQuestion) -> Asking[Returns]:
     """Who came back, by period."""
     buckets, starts = asked.buckets, asked.buckets.starts
     end = add(starts[-1], buckets.by, asked.periods) if starts else picture.today
     last = picture.today if asked.mode == "unbounded" else end
     back = yield from picture.read_persons([asked.back], min(starts, default=end), max(last, end))
     returns = buckets.join(back)
-    return _accumulate(returns) if asked.mode == "unbounded" else returns
-
-
-def count_returns(
-    cohort: BitMap,
-    start: dt.date,
-    returns: Mapping[dt.date, BitMap],
-    picture: Picture,
-    *,
-    asked: RetentionQuestion,
-) -> RetentionRow:
-    """How many of a cohort came back in each period."""
-    cells = [add(start, asked.buckets.by, k) for k in range(asked.periods)]
-    complete = [asked.buckets.is_over(cell, picture) for cell in cells]
-    nobody = make_bitmap()
-    counts: list[int | None] = [
-        cohort.intersection_cardinality(_find(returns, cell, asked.mode) or nobody)
-        if is_over
-        else None
-        for cell, is_over in zip(cells, complete, strict=True)
-    ]
-    counts[0] = len(cohort)
-    return RetentionRow(start, len(cohort), counts, complete)
+    periods = list_starts(starts[0], end, buckets.by, buckets.week) if starts else []
+    over = [each for each in periods if buckets.is_over(each, picture)]
+    if asked.mode == "unbounded":
+        returns = _accumulate(returns, over)
+    found = [returns.get(each, make_bitmap()) for each in over]
+    places = {start: place for place, start in enumerate(starts)}
+    size = picture.users.max() + 1 if picture.users else 0
+    return Returns(places, asked.periods, len(over), Overlaps(found, size))
 
 
 def _join_cells(picture: Picture, starts: Sequence[dt.date], cells: Cells) -> list[RetentionRow]:
     """Rows of cells that are kept."""
-    days = {start + dt.timedelta(k) for start in starts[:1] for k in range(len(starts) + PERIODS)}
-    is_over = {day: picture.is_over(day) for day in days}
-    return [
-        RetentionRow(
-            start,
-            counts[0] or 0,
-            counts,
-            [is_over[start + dt.timedelta(k)] for k in range(len(counts))],
-        )
-        for start, counts in zip(starts, cells, strict=True)
-    ]
+    rows = []
+    for start, counts in zip(starts, cells, strict=True):
+        over = min(max((picture.today - start).days, 0), len(counts))
+        complete = [True] * over + [False] * (len(counts) - over)
+        rows.append(RetentionRow(start, counts[0] or 0, counts, complete))
+    return rows
 
 
-def _find(returns: Mapping[dt.date, BitMap], cell: dt.date, mode: Mode) -> BitMap | None:
-    """The users of a period; unbounded those of the first period with anybody from it on."""
-    if mode != "unbounded":
-        return returns.get(cell)
-    later = [start for start in returns if start >= cell]
-    return returns[min(later)] if later else None
-
-
-def _accumulate(returns: Mapping[dt.date, BitMap]) -> dict[dt.date, BitMap]:
-    """In each bucket also those of all later ones."""
+def _accumulate(
+    returns: Mapping[dt.date, BitMap], starts: Iterable[dt.date]
+) -> dict[dt.date, BitMap]:
+    """At each start those of all later ones too."""
     found, after = {}, make_bitmap()
-    for start in sorted(returns, reverse=True):
-        after = after | returns[start]
+    for start in sorted({*returns, *starts}, reverse=True):
+        after = after | returns.get(start, after)
         found[start] = after
     return found
 
@@ -203,13 +198,15 @@ def _read_cohorts(
     end = add(starts[-1], buckets.by, 1) - dt.timedelta(1)
     first = dt.date.min if asked.mode == "first" else starts[0]
     by_day = yield from picture.read_persons([asked.start], first, end)
-    joined = buckets.join(by_day)
-    if asked.mode != "first":
-        return joined
-    found, seen = {}, make_bitmap()
-    for start in sorted(joined):
-        found[start] = joined[start] - seen
-        seen |= joined[start]
+    found = buckets.join(by_day)
+    if asked.mode == "first":
+        seen = make_bitmap()
+        for start in sorted(found):
+            found[start], seen = found[start] - seen, seen | found[start]
+    if asked.did:
+        by_day = yield from picture.read_persons([asked.did], dt.date.min, dt.date.max)
+        among = _unite(by_day.values())
+        found = {start: persons & among for start, persons in found.items()}
     return found
 
 

@@ -29,14 +29,14 @@ from assise.analytics.cohorts import (
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.funnels import Funnel, FunnelOrder, FunnelQuestion, read_funnel
 from assise.analytics.kinds import EventType
-from assise.analytics.picture import ANY, Picture, read_whole
+from assise.analytics.picture import ANY, Picture, read_whole, run_async
 from assise.analytics.revenue.metrics import current
 from assise.analytics.tracking import Tracking
 from assise.analytics.trends import Measure, TrendQuestion, TrendRow, read_trend
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
-from assise.postgres.asking import Asking, answer_async
+from assise.postgres.asking import Asking
 from assise.postgres.pool import Session
 from assise.settings import parse_duration
 
@@ -107,7 +107,7 @@ class AppAnalytics:
         """
         zone = self._analytics().timezone
         async with self._open_session(role="admin", read_only=True) as session:
-            return await answer_async(read_whole(zone, make), session.fetch)
+            return await run_async(read_whole(zone, make), session)
 
     def _analytics(self) -> Analytics:
         found = ANALYTICS.of(self._manifest())
@@ -128,9 +128,9 @@ class AppAnalytics:
         measured = await self._read_performance()
         async with self._open_session(role="admin", read_only=True, repeatable=True) as session:
             schema = str(await session.fetch_value("SELECT current_schema()"))
-            found = await answer_async(
+            found = await run_async(
                 read_whole(zone, lambda picture: read_dashboard(picture, manifest, schema)),
-                session.fetch,
+                session,
             )
             users = found.user_metrics.total_users
             revenue = await current(session, manifest, schema, users=users)
@@ -152,12 +152,17 @@ class AppAnalytics:
         by: By = "day",
         periods: int = 30,
         mode: Mode = "first",
+        did: str = "",
     ) -> Retention:
-        """Who came back so many periods after `start`; what is not over is None."""
+        """Who came back so many periods after `start`; what is not over is None.
+
+        did: only of users who have ever done this event.
+        """
 
         def read(picture: Picture) -> Asking[Retention]:
             buckets = _last(picture, by, periods)
-            return read_retention(picture, RetentionQuestion(start, back, buckets, periods, mode))
+            asked = RetentionQuestion(start, back, buckets, periods, mode, did)
+            return read_retention(picture, asked)
 
         return await self.read(read)
 

@@ -10,7 +10,6 @@ from assise.analytics.activity import (
     Buckets,
     RetentionQuestion,
     RetentionRow,
-    count_returns,
     read_retention,
     read_returns,
 )
@@ -63,7 +62,7 @@ def read_cohorts(
     returns = yield from read_returns(picture, asked)
     rows = []
     for start, value in sorted(cohorts, key=lambda key: (key[1] or "", key[0])):
-        counted = count_returns(cohorts[start, value], start, returns, picture, asked=asked)
+        counted = returns.count(cohorts[start, value], start)
         rows.append(Cohort(start, counted.size, counted.counts, counted.complete, value))
     return rows
 

@@ -14,7 +14,7 @@ from typing import Any
 from assise.analytics.picture import ANY, Picture, make_bitmap
 from assise.analytics.revenue.metrics import RevenueMetrics
 from assise.analytics.sessions import read_minutes
-from assise.analytics.totals import NOTHING, Total, read_totals
+from assise.analytics.totals import NOTHING, read_totals
 from assise.manifest.model import Manifest
 from assise.postgres.asking import Asking
 from assise.postgres.pool import Record
@@ -50,6 +50,9 @@ DEFINITIONS = {
     "deployment_success_rate": "of the deployments of the last 30 days, the percentage that are ok",
 }
 """Each field in one line, with its window and its denominator."""
+
+EVENTS = {"conversations": "conversation_started", "messages": "message_sent"}
+"""The events that are counted where no table is declared."""
 
 MEASURED = "average_query_time_ms p50_ms p95_ms p99_ms slow_queries error_rate".split()
 REASONS = {
@@ -156,7 +159,10 @@ def read_dashboard(picture: Picture, manifest: Manifest, schema: str) -> Asking[
     before = none.union(none, *(each for day, each in by_day.items() if day < middle))
     stayed = before.intersection_cardinality(recent)
     minutes = yield from read_minutes(picture)
-    counts = yield from picture.count_events(["conversation_started", "message_sent"])
+    undeclared = {name: event for name, event in EVENTS.items() if name not in rows}
+    counts = (yield from picture.count_events([*undeclared.values()])) if undeclared else {}
+    talked = {name: counts[event] or None for name, event in undeclared.items()}
+    talked |= {name: total.rows for name, total in rows.items()}
     total = rows.get("users", NOTHING), rows.get("projects", NOTHING)
     users = UserMetrics(
         total_users=total[0].rows,
@@ -170,16 +176,11 @@ def read_dashboard(picture: Picture, manifest: Manifest, schema: str) -> Asking[
         total_projects=total[1].rows,
         projects_created_today=total[1].today,
         average_session_duration_minutes=None if minutes is None else round(minutes, 2),
-        conversations=_count(rows, "conversations", counts["conversation_started"]),
-        messages=_count(rows, "messages", counts["message_sent"]),
+        conversations=talked["conversations"],
+        messages=talked["messages"],
     )
     performance = PerformanceMetrics(_percent(deployed["deployed"], deployed["deployments"]))
     return Dashboard(users, RevenueFigures(), engagement, performance)
-
-
-def _count(rows: Mapping[str, Total], name: str, events: int) -> int | None:
-    """The rows of a table that is declared; else how many events there were, if any."""
-    return rows[name].rows if name in rows else events or None
 
 
 def finish(

@@ -80,9 +80,9 @@ def _fold_batch(connection: Connection, zone: str) -> bool:
         ids = {each for row in rows for each in (row["distinct_id"], row["other"]) if each}
         parameters["ids"] = sorted(ids)
         connection.execute(QUERIES.fill("add_identities"), parameters)
-        connection.execute(QUERIES.fill("own_identities"), parameters)
         changes = run(read_changes(place, zone), connection)
         _write(connection, changes, state, parameters)
+        connection.execute(QUERIES.fill("own_identities"), parameters)
     return True
 
 

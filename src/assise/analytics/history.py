@@ -15,6 +15,7 @@ from assise.analytics.capture.bodies import MAX_BODY
 from assise.analytics.capture.events import read_history
 from assise.analytics.event import Event
 from assise.analytics.store import count_new, insert_history
+from assise.analytics.stored import StoredEvents
 from assise.analytics.tables import QUERIES
 from assise.errors import RequestError, SourceError
 from assise.postgres.connection import Connection
@@ -109,15 +110,17 @@ def import_file(
     report, months = ImportReport(), set[tuple[int, int]]()
     found = connection.scalar(QUERIES["oldest"], {"keep": keep}) if keep else None
     oldest = found if isinstance(found, dt.datetime) else OLDEST
+    stored = StoredEvents(connection)
     for batch in _read_batches(path, report, oldest, on_progress):
+        fresh = stored.leave_out(batch)
         if is_dry:
-            kept = count_new(connection, batch)
+            kept = count_new(connection, fresh)
         else:
-            new = {(each.at.year, each.at.month): each.at for each in batch}
+            new = {(each.at.year, each.at.month): each.at for each in fresh}
             if added := [new[month] for month in new.keys() - months]:
                 connection.execute(QUERIES["partitions_of"], {"months": added})
                 months |= new.keys()
-            kept = insert_history(connection, batch).kept
+            kept = insert_history(connection, fresh).kept
         report.kept += kept
         report.known += len(batch) - kept
     return report

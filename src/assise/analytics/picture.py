@@ -8,8 +8,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import TYPE_CHECKING, TypeVar
+from functools import cache, cached_property, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from assise.analytics.event import SHARED_IDS, SYSTEM_EVENTS
@@ -17,9 +17,9 @@ from assise.analytics.persons import Merge, Persons
 from assise.analytics.tables import QUERIES
 from assise.errors import BusyError
 from assise.extras import load
-from assise.postgres.asking import Asking, answer
+from assise.postgres.asking import Asking, answer, answer_async
 from assise.postgres.connection import Connection
-from assise.postgres.pool import Record
+from assise.postgres.pool import Record, Session
 
 if TYPE_CHECKING:
     from pyroaring import BitMap
@@ -31,7 +31,7 @@ ANY = ""
 """The event that stands for any activity."""
 
 END = str(2**63), 2**63 - 1
-TAIL = QUERIES["tail"]
+TAIL, BITMAPS = QUERIES["tail"], QUERIES["bitmaps"]
 
 
 def make_bitmap(content: object = b"") -> BitMap:
@@ -40,11 +40,15 @@ def make_bitmap(content: object = b"") -> BitMap:
     Raises:
         MissingExtraError: the extra `analytics` is not installed.
     """
-    bitmap = load("pyroaring", extra="analytics").BitMap
-    found: BitMap = (
-        bitmap.deserialize(content) if isinstance(content, bytes) and content else bitmap(content)
-    )
+    bitmap = _load_bitmap()
+    is_stored = isinstance(content, bytes) and content
+    found: BitMap = bitmap.deserialize(content) if is_stored else bitmap(content)
     return found
+
+
+@cache
+def _load_bitmap() -> Any:  # noqa: ANN401
+    return load("pyroaring", extra="analytics").BitMap
 
 
 @dataclass
@@ -141,7 +145,7 @@ class Picture:
         found: dict[dt.date, BitMap] = {}
         moved = self.changes.moved
         old = make_bitmap(sorted(moved))
-        for row in (yield QUERIES["bitmaps"], parameters):
+        for row in (yield BITMAPS, parameters):
             persons = move(make_bitmap(bytes(row["persons"])), moved, old)
             found[row["day"]] = found.get(row["day"], make_bitmap()) | persons
         for (event, day), (persons, _) in self.changes.groups.items():
@@ -163,13 +167,11 @@ class Picture:
 
 def open_picture(zone: str) -> Asking[Picture]:
     """Read how far events are folded, and what came since."""
-    (state,) = yield QUERIES["state"], {}
-    is_fresh = state["timezone"] == zone and state["cluster"] == state["here"]
+    (state,) = yield QUERIES.fill("opening"), {"zone": zone}
+    is_fresh, has_tail = state["is_fresh"], state["has_tail"]
     xid, number = (state["xid"], state["number"]) if is_fresh else ("0", 0)
     place = {"xid": xid, "number": number, "to_xid": END[0], "to_number": END[1]}
     place |= {"snapshot": state["snapshot"], "last": state["last"]}
-    (row,) = yield QUERIES.fill("has_tail"), {**place, "shared": sorted(SHARED_IDS)}
-    has_tail = bool(row["has_tail"])
     changes = (yield from read_changes(place, zone)) if has_tail else EventChanges()
     stored = make_bitmap(bytes(state["users"] or b"")) if is_fresh else make_bitmap()
     users = move(stored, changes.moved, make_bitmap(sorted(changes.moved))) | changes.users
@@ -197,10 +199,19 @@ def fetch_rows(
     connection: Connection, query: str, parameters: Mapping[str, object] = {}
 ) -> list[Record]:
     """The rows of a query as dictionaries."""
-    found: list[Record] = connection.fetch(dict, query, parameters)
+    found: list[Record] = connection.fetch(dict, query, parameters, binary=query == BITMAPS)
     return found
 
 
 def run(asking: Asking[T], connection: Connection) -> T:
     """Read with the connection of a command."""
     return answer(asking, partial(fetch_rows, connection))
+
+
+async def run_async(asking: Asking[T], session: Session) -> T:
+    """Read with the session of an application."""
+
+    async def fetch(query: str, parameters: Mapping[str, object]) -> list[Record]:
+        return await session.fetch(query, parameters, binary=query == BITMAPS)
+
+    return await answer_async(asking, fetch)

@@ -61,8 +61,7 @@ class Spool:
                     )
                 if self._file is None or self._pid != os.getpid():
                     self._file = self._open()
-                self._file.write(lines)
-                os.fdatasync(self._file.fileno())
+                _write(self._file, lines)
             except OSError as error:
                 self._close()
                 raise SpoolError(
@@ -141,6 +140,19 @@ class Spool:
                 path.rename(path.with_suffix(".broken"))
             else:
                 path.unlink()
+
+
+def _write(file: BinaryIO, lines: bytes) -> None:
+    """Write to the disk, all or nothing: one that is full takes a part first, and says so next."""
+    begin, rest = file.tell(), memoryview(lines)
+    try:
+        while rest:
+            rest = rest[file.write(rest) :]
+        os.fdatasync(file.fileno())
+    except OSError:
+        with suppress(OSError):
+            file.truncate(begin)
+        raise
 
 
 def _read(path: Path, content: bytes) -> Segment:

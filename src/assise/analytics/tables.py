@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from assise.analytics import totals
 from assise.analytics.forward import job
+from assise.errors import UsageError
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.postgres import bookkeeping
@@ -21,8 +22,8 @@ from assise.workspace import LoadedTables
 QUERIES = Queries("assise.analytics")
 PART = Bookkeeping("analytics", files("assise.analytics").joinpath("sql"))
 IN_SCRIPT = False
-TOTALS = 5
-"""The version of the bookkeeping from which on it has totals."""
+TOTALS, ZONES = 5, 6
+"""The versions of the bookkeeping from which on it has totals, and time zones."""
 _MADE = MadeObjects(PART, QUERIES)
 
 
@@ -31,13 +32,19 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
 
     Raises:
         TargetError: a newer program wrote them, or the server refuses something.
+        UsageError: another application in the database counts in the days of another time zone.
     """
     analytics = ANALYTICS.of(tables.manifest)
+    version = bookkeeping.find_version(connection, PART)
     if analytics is None:
+        if version >= ZONES:
+            connection.execute(QUERIES["put_zone"], {"load": tables.name, "zone": None})
         return
-    is_new = not bookkeeping.find_version(connection, PART)
+    is_new = not version
     bookkeeping.ensure(connection, PART)
+    _check_zone(connection, tables.name, analytics.timezone)
     with connection.transaction():
+        connection.execute(QUERIES["put_zone"], {"load": tables.name, "zone": analytics.timezone})
         connection.execute(QUERIES["partitions"])
         job.begin(connection, analytics.events)
         roles = ROLES.of(tables.manifest)
@@ -49,6 +56,15 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     totals.apply(connection, _MADE, tables)
     if is_new:
         log("analytics: events are kept in assise.analytics_events")
+
+
+def _check_zone(connection: Connection, load: str, zone: str) -> None:
+    """Check that all who count the events of the database mean the same days."""
+    for other, theirs in connection.execute(QUERIES["other_zone"], {"load": load, "zone": zone}):
+        raise UsageError(
+            f"analytics.timezone is {zone}, and {other!r} counts the same events in {theirs}",
+            remedy=f"Write timezone: {theirs}, or give one of them a database of its own.",
+        )
 
 
 def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:

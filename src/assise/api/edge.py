@@ -32,7 +32,7 @@ ID_HEADER = "x-request-id"
 METRICS = "/metrics"
 SHOWN_HEADERS = ("etag", "location", "retry-after", "x-request-id", "assise-position")
 _ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
 class _Samples(Collector):
@@ -150,7 +150,7 @@ class _Exchange:
     def _note(self, seconds: float, failure: str) -> None:
         """Count the request, and write its line: no query and no header, which may be secret."""
         route = getattr(self.scope.get("route"), "path", "none")
-        method = self.scope["method"] if self.scope["method"] in _METHODS else "other"
+        method = self.scope["method"] if self.scope["method"] in METHODS else "other"
         self.edge.metrics.requests.labels(method, route, str(self.status)).inc()
         self.edge.metrics.seconds.labels(method, route).observe(seconds)
         facts = {"failure": failure} if failure else {}
@@ -208,7 +208,7 @@ def make_edge(app: App, application: Asgi) -> Edge:
         crossing = CORSMiddleware(
             answering,
             allow_origins=origins,
-            allow_methods=_METHODS,
+            allow_methods=METHODS,
             allow_headers=["*"],
             expose_headers=SHOWN_HEADERS,
             max_age=600,

@@ -391,6 +391,8 @@ class TableEndpoints:
             raise RequestError(
                 "the body is no JSON", status=415, remedy="Send Content-Type: application/json."
             )
+        if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise RequestError("the body is compressed", status=415, remedy="Send it as it is.")
         return await self.context.read_body(request)
 
     def _read_key(self, request: Request) -> list[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
 
@@ -11,10 +12,11 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from assise import __version__
 from assise.api.docs import add_docs
-from assise.api.edge import make_edge
+from assise.api.edge import METHODS, make_edge
 from assise.api.problems import TITLES, answer_error, make_problem
 from assise.api.values import MAX_PROBLEMS
 from assise.app import App, Asgi
@@ -54,18 +56,28 @@ def describe(web: FastAPI) -> dict[str, Any]:
     return found
 
 
+def list_methods(request: Request) -> Iterator[str]:
+    """The methods that a path has by all its routes, where Starlette names those of the first."""
+    for method in METHODS:
+        asked = {**request.scope, "method": method}
+        if any(route.matches(asked)[0] is Match.FULL for route in request.app.routes):
+            yield method
+
+
 def add_problems(web: FastAPI) -> None:
     """Let an application answer errors as problem details."""
 
     async def answer_ours(_request: Request, error: Exception) -> Response:
         return answer_error(error if isinstance(error, AssiseError) else AssiseError(""))
 
-    async def answer_http(_request: Request, error: Exception) -> Response:
+    async def answer_http(request: Request, error: Exception) -> Response:
         if not isinstance(error, HTTPException):
             return make_problem(500, "something failed here")
-        detail = error.detail
-        said = detail or TITLES.get(error.status_code, "")
-        return make_problem(error.status_code, said, error.headers or {})
+        said = error.detail or TITLES.get(error.status_code, "")
+        headers = dict(error.headers or {})
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(list_methods(request))
+        return make_problem(error.status_code, said, headers)
 
     async def answer_invalid(_request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else ()

@@ -17,6 +17,7 @@ from assise.cache.keys import EXACT, KeyMaker, Signature
 from assise.cache.store import LEASE_S, AwayError, Entry, Lease, Store
 from assise.cache.values import Written, encode_checked, find_values
 from assise.errors import UsageError
+from assise.postgres.replica import READS_MAIN
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
@@ -252,7 +253,7 @@ class Cached:
         extending, is_held = asyncio.create_task(self._extend(lease)), True
         try:
             began = time.monotonic()
-            value = await self.function(*args, **kwargs)
+            value = await self._call_on_main(args, kwargs)
             cost_s = time.monotonic() - began
             self.counts.loads += 1
             self.counts.load_s += cost_s
@@ -268,6 +269,14 @@ class Cached:
                 self.around.store.release_later(lease)
             self.flights.pop(lease.key).set_result(outcome)
         return value
+
+    async def _call_on_main(self, args: Args, kwargs: Kwargs) -> Any:  # noqa: ANN401
+        """What the function gives, whose sessions read from no replica."""
+        before = READS_MAIN.set(True)
+        try:
+            return await self.function(*args, **kwargs)
+        finally:
+            READS_MAIN.reset(before)
 
     async def _store(self, lease: Lease, data: bytes, cost_s: float) -> bool:
         """Whether Redis has decided on the value: it is stored, or something was invalidated."""

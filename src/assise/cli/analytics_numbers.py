@@ -85,6 +85,12 @@ class Counted(StrEnum):
 
 EventArgument = Annotated[str, typer.Argument(help="The event; any is any activity.")]
 StepsArgument = Annotated[list[str], typer.Argument(help="The events, in order.")]
+DidOption = Annotated[
+    str,
+    typer.Option(
+        "--did", metavar="EVENT", help="Only users who have ever done this.", show_default=False
+    ),
+]
 ModeOption = Annotated[CohortMode, typer.Option("--mode", help="Who is in a cohort.")]
 WithinOption = Annotated[
     str, typer.Option("--within", help="The time from the first step to the last.")
@@ -141,6 +147,7 @@ def retention(
     by: ByOption = Grouping.day,
     periods: PeriodsOption = 8,
     mode: ModeOption = CohortMode.first,
+    did: DidOption = "",
     week: WeekOption = FirstDay.monday,
     first: FromOption = None,
     to: UntilOption = None,
@@ -150,7 +157,8 @@ def retention(
     """Count who came back so many periods later; what is not over is null."""
 
     def read(picture: Picture, buckets: Buckets) -> Asking[Retention]:
-        asked = RetentionQuestion(name_event(start), name_event(back), buckets, periods, mode.value)
+        events = name_event(start), name_event(back)
+        asked = RetentionQuestion(*events, buckets, periods, mode.value, name_event(did))
         return read_retention(picture, asked)
 
     retained = read_periods(

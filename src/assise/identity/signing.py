@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any, NamedTuple, Protocol
@@ -23,6 +23,9 @@ FRESH_S, STALE_S = 600.0, 3_600.0
 
 TIMEOUT_S = 5.0
 MIN_SECRET_BYTES = 32
+MAX_UNNAMED = 4
+"""Keys of one algorithm that a token without a name is tried with, as while they rotate."""
+
 _CURVES = {("EC", "P-256"): "ES256", ("OKP", "Ed25519"): "EdDSA"}
 
 
@@ -40,8 +43,8 @@ class SigningKey(NamedTuple):
 class Keys(Protocol):
     """Where the key of a token is found."""
 
-    async def find(self, key_id: str | None, algorithm: str) -> SigningKey:
-        """The key of this name, or the only one where there is no name.
+    async def find(self, key_id: str | None, algorithm: str) -> Sequence[SigningKey]:
+        """The key of this name; where there is no name, those that it may be.
 
         Raises:
             TokenError: there is none. KeysError: the keys cannot be had now.
@@ -57,10 +60,10 @@ class OneKey:
 
     key: SigningKey
 
-    async def find(self, key_id: str | None, algorithm: str) -> SigningKey:
+    async def find(self, key_id: str | None, algorithm: str) -> Sequence[SigningKey]:
         """The key, whatever its name."""
         del key_id, algorithm
-        return self.key
+        return [self.key]
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -174,8 +177,8 @@ class PublishedKeys:
     _fetching: asyncio.Task[bool] | None = None
     _client: Any = None
 
-    async def find(self, key_id: str | None, algorithm: str) -> SigningKey:
-        """The key of this name; an unknown name is asked for at most once in five seconds.
+    async def find(self, key_id: str | None, algorithm: str) -> Sequence[SigningKey]:
+        """The key of this name, or those of the algorithm; an unknown name is asked for at most once in five seconds.
 
         Raises:
             TokenError: the issuer has no such key. KeysError: it cannot be asked now.
@@ -185,13 +188,13 @@ class PublishedKeys:
             await self._fetch()
         elif age >= FRESH_S and self._may_ask():
             self._begin()
-        key = self._pick(key_id, algorithm)
-        if key is None and age is not None and age < STALE_S:
+        found = self._pick(key_id, algorithm)
+        if not found and age is not None and age < STALE_S:
             await self._fetch()
-            key = self._pick(key_id, algorithm)
-        if key is None:
+            found = self._pick(key_id, algorithm)
+        if not found:
             raise TokenError("the token is signed with a key that its issuer does not have")
-        return key
+        return found
 
     async def close(self) -> None:
         """Close the connection to the issuer."""
@@ -201,12 +204,10 @@ class PublishedKeys:
         if client is not None:
             await client.aclose()
 
-    def _pick(self, key_id: str | None, algorithm: str) -> SigningKey | None:
+    def _pick(self, key_id: str | None, algorithm: str) -> Sequence[SigningKey]:
         named = [each for name, each in self._keys if key_id in {None, name}]
         fitting = [each for each in named if each.algorithm == algorithm]
-        if key_id is not None:
-            return next(iter([*fitting, *named]), None)
-        return fitting[0] if len(fitting) == 1 else None
+        return [*fitting, *named][:1] if key_id is not None else fitting[:MAX_UNNAMED]
 
     def _may_ask(self) -> bool:
         return self._asked_at is None or self.clock() - self._asked_at >= FETCH_EVERY_S

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from time import time
 from typing import Any
@@ -49,10 +50,10 @@ class Verifier:
         algorithm, key_id = str(header.get("alg")), header.get("kid")
         if key_id is not None and not isinstance(key_id, str):
             raise TokenError("the token is malformed")
-        key = await self.keys.find(key_id, algorithm)
-        if algorithm != key.algorithm:
+        keys = await self.keys.find(key_id, algorithm)
+        if algorithm != keys[0].algorithm:
             raise TokenError("the token is signed with an algorithm that is not its key's")
-        claims = self._check_signature(token, key)
+        claims = self._check_signatures(token, keys)
         role = claims.get("role")
         if role == SERVICE:
             raise ForbiddenError(
@@ -67,6 +68,17 @@ class Verifier:
         if self.audience not in (audience if isinstance(audience, list) else [audience]):
             raise TokenError("the token is for another audience")
         return claims
+
+    def _check_signatures(self, token: str, keys: Sequence[SigningKey]) -> Claims:
+        """The claims of a token that one of the keys has signed."""
+        *others, last = keys
+        for key in others:
+            try:
+                return self._check_signature(token, key)
+            except TokenError as error:
+                if not isinstance(error.__cause__, load("jwt", extra="api").InvalidSignatureError):
+                    raise
+        return self._check_signature(token, last)
 
     def _check_signature(self, token: str, key: SigningKey) -> Claims:
         """The claims of a token whose signature and time are right.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
 from assise.documents.dialects.exact import read_exactly
-from assise.documents.dialects.fast import read_document
+from assise.documents.dialects.fast import read_document, read_plainly
 from assise.documents.dialects.rules import Rules, Version
 from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError
@@ -36,6 +36,7 @@ from assise.mongo.json_text import (
     find_shape,
 )
 from assise.mongo.source import Sample
+from assise.native import find_native
 from assise.rows.model import Document
 
 _SPACE = b" \t\r\n"
@@ -292,7 +293,10 @@ class Reader:
         rules = Rules(self._dialect, self._zone)
         documents, runs = list[Document](), part.runs
         read = self._read_one(rules)
-        for offset, text in part.texts:
+        for (offset, text), known in zip(part.texts, self._read_plain(part.texts), strict=True):
+            if known is not None:
+                documents.append((offset, known))
+                continue
             if len(text) <= LARGEST_TEXT:
                 try:
                     documents.append((offset, read(text)))
@@ -323,10 +327,25 @@ class Reader:
             guesses=guesses,
         )
 
+    def _read_plain(self, texts: list[Text]) -> Iterable[bytes | None]:
+        """Read the documents of which neither way has anything to say; None for the others.
+
+        Load and check never read a text in the same way: where the crate reads for the load, the
+        scanner of `json` reads for the check.
+        """
+        native = find_native()
+        if native is None:
+            return [None] * len(texts)
+        if self._is_check:
+            return (read_plainly(text) for _, text in texts)
+        found: list[bytes | None] = native.read_texts(texts)
+        return found
+
     def _read_one(self, rules: Rules) -> Callable[[bytes], bytes]:
         if self._is_check:
             return partial(read_again, is_old=rules.is_old, zone=rules.zone)
-        return partial(read_document, rules=rules)
+        # Beside the crate the scanner of `json` is for the check alone.
+        return partial(read_document if find_native() is None else read_exactly, rules=rules)
 
 
 def _read_by(rules: Rules, text: bytes) -> bytes:

@@ -134,12 +134,20 @@ class Connection:
             return cursor.fetchall() if cursor.description else []
 
     def fetch(
-        self, make: Callable[..., Made], statement: str, parameters: Parameters = ()
+        self,
+        make: Callable[..., Made],
+        statement: str,
+        parameters: Parameters = (),
+        *,
+        binary: bool = False,
     ) -> list[Made]:
-        """Run a query and make each of its rows: `make(column=value, …)`, such as a dataclass."""
+        """Run a query and make each of its rows: `make(column=value, …)`, such as a dataclass.
+
+        With `binary` large `bytea` comes as it is, and not as digits.
+        """
         with (
             translated(self.target),
-            self._connection.cursor(row_factory=kwargs_row(make)) as cursor,
+            self._connection.cursor(binary=binary, row_factory=kwargs_row(make)) as cursor,
         ):
             return cursor.execute(statement.encode(), parameters or None).fetchall()
 

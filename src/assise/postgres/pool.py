@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
 from psycopg import pq
-from psycopg.rows import dict_row
 
 from assise.errors import TargetError, UsageError
 from assise.extras import load
+from assise.postgres.plain_rows import plain_row
 from assise.postgres.rights import (
     Rights,
     check_login,
@@ -91,15 +91,17 @@ class Session:
         """Run a statement; how many rows it wrote or found."""
         return (await self._run(statement, parameters)).rowcount
 
-    async def fetch(self, query: str, parameters: Arguments = None) -> list[Record]:
-        """All rows of a query."""
-        cursor = await self._run(query, parameters)
-        return await cursor.fetchall() if cursor.description else []
+    async def fetch(
+        self, query: str, parameters: Arguments = None, *, binary: bool = False
+    ) -> list[Record]:
+        """All rows of a query; with `binary` large `bytea` comes as it is, and not as digits."""
+        cursor = await self._run(query, parameters, binary=binary)
+        return [] if cursor.rownumber is None else await cursor.fetchall()
 
     async def fetch_one(self, query: str, parameters: Arguments = None) -> Record | None:
         """The first row of a query; None where there is none."""
         cursor = await self._run(query, parameters)
-        return await cursor.fetchone() if cursor.description else None
+        return None if cursor.rownumber is None else await cursor.fetchone()
 
     async def fetch_value(self, query: str, parameters: Arguments = None) -> Any:  # noqa: ANN401
         """The first value of the first row; None where there is none."""
@@ -129,20 +131,24 @@ class Session:
             ):
                 yield copy
 
-    async def _run(self, statement: str, parameters: Arguments) -> psycopg.AsyncCursor[Record]:
+    async def _run(
+        self, statement: str, parameters: Arguments, *, binary: bool = False
+    ) -> psycopg.AsyncCursor[Record]:
         try:
-            return await self._execute(statement, parameters)
+            return await self._execute(statement, parameters, binary=binary)
         except TargetError as error:
             if self._switch is None or not is_gone(error):
                 raise
         switch, self._switch = self._switch, None
         self.connection, self.target = await switch()
-        return await self._execute(statement, parameters)
+        return await self._execute(statement, parameters, binary=binary)
 
-    async def _execute(self, statement: str, parameters: Arguments) -> psycopg.AsyncCursor[Record]:
+    async def _execute(
+        self, statement: str, parameters: Arguments, *, binary: bool
+    ) -> psycopg.AsyncCursor[Record]:
         check_open(self.connection.info, self.connection.pgconn.finish)
         with translated(self.target, in_session=True):
-            cursor = await self.connection.execute(statement.encode(), parameters)
+            cursor = await self.connection.execute(statement.encode(), parameters, binary=binary)
         check_open(self.connection.info, self.connection.pgconn.finish)
         if check_results(cursor, statement, self.connection.pgconn.finish):
             await cursor.set_result(0)
@@ -181,6 +187,8 @@ class RolePool:
         Raises:
             TargetError: the server cannot be reached, or no rule binds the role.
         """
+        if self._pool is not None:
+            return self._pool
         async with self._opening:
             if self._pool is None:
                 module = load("psycopg_pool", extra="app")
@@ -191,7 +199,7 @@ class RolePool:
                         await asyncio.to_thread(check_login, *login, self._others)
                     else:
                         await asyncio.to_thread(check_reach, *login)
-                settings = {"autocommit": True, "prepare_threshold": None, "row_factory": dict_row}
+                settings = {"autocommit": True, "prepare_threshold": None, "row_factory": plain_row}
                 pool: AsyncConnectionPool[AsyncConnection]
                 pool = module.AsyncConnectionPool(
                     self.conninfo,
@@ -238,10 +246,11 @@ class RolePool:
             yield connection
         finally:
             # A session that was cancelled may still wait for the server: it is not used again.
-            if connection.info.transaction_status == pq.TransactionStatus.ACTIVE:
+            if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
                 connection.pgconn.finish()
-            with suppress(psycopg.Error):
-                await connection.rollback()
+            if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                with suppress(psycopg.Error):
+                    await connection.rollback()
             await pool.putconn(connection)
 
     @asynccontextmanager
@@ -289,7 +298,7 @@ class RolePool:
                 found: list[Record] = []
                 for _ in queries:
                     cursor.nextset()
-                    found += await cursor.fetchall() if cursor.description else []
+                    found += [] if cursor.rownumber is None else await cursor.fetchall()
             cursor.nextset()
             if cursor.statusmessage != "COMMIT" or cursor.nextset():
                 remedy = "Open a session for several."

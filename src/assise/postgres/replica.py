@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -21,6 +22,9 @@ PAUSE_S = 5.0
 
 WAIT_MS = 1_000
 """How long a session waits for a connection to the replica."""
+
+READS_MAIN: ContextVar[bool] = ContextVar("reads_main", default=False)
+"""Whether no replica is asked: what is read is kept, and a replica may be behind an invalidation."""
 
 _POSITION = re.compile("[0-9A-Fa-f]{1,8}/[0-9A-Fa-f]{1,8}")
 _LOG = logging.getLogger(__name__)

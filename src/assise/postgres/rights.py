@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _TO_SAVEPOINT = re.compile(r"\brollback\s+(?:(?:work|transaction)\s+)?to\b", re.IGNORECASE)
 """What ends no transaction, and is answered by the same word as what does."""
 
+_PLAIN = re.compile(r"[\w-]*", re.ASCII)
+"""What needs no care between quotes: keys of users, nearly always."""
+
 _OPEN = {pq.TransactionStatus.INTRANS, pq.TransactionStatus.INERROR}
 
 
@@ -96,6 +99,8 @@ def write_claims(user: str) -> str:
 
 
 def _quote(value: str, context: AdaptContext) -> bytes:
+    if _PLAIN.fullmatch(value):
+        return b"'%b'" % value.encode()
     return sql.Literal(value).as_bytes(context)
 
 

@@ -7,8 +7,8 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import psycopg
-from psycopg.rows import dict_row
 
+from assise.postgres.plain_rows import plain_row
 from assise.postgres.pool import Arguments, Record, name_cursor
 from assise.postgres.rights import Rights, check_bound, check_open, check_results, check_whole
 from assise.postgres.translate import translated
@@ -91,7 +91,7 @@ def open_session(
             conninfo,
             autocommit=True,
             prepare_threshold=None,
-            row_factory=dict_row,
+            row_factory=plain_row,
             application_name="assise",
         )
     with closing(connection):

@@ -37,40 +37,65 @@ def grant_events(role: str, name: str, tables: Sequence[str]) -> str:
 class CountedTable:
     """A table whose rows a dashboard counts: `name` is its key in `analytics`.
 
-    day: the expression of the day on which a row was made. there: the condition of rows that count.
+    created: the column that says when a row was made; zone: whose days they are, where it is a moment.
+    deleted: the column of rows that do not count, where it is not NULL.
     is_cut: whether it has partitions; no trigger sees when one goes, so it has no total.
     """
 
     name: str
     table: str
     quoted: str
-    day: str
-    there: str
+    created: str
+    zone: str | None
+    deleted: str | None
     is_cut: bool = False
 
+    def write_day(self, row: str = "") -> str:
+        """The expression of the day on which a row was made."""
+        column = row + quote(self.created)
+        zoned = f"({column} AT TIME ZONE {quote_text(self.zone)})" if self.zone else column
+        return f"{zoned}::date"
+
+    def write_there(self, row: str = "") -> str:
+        """The condition of rows that count."""
+        return f"{row}{quote(self.deleted)} IS NULL" if self.deleted else "true"
+
     def list_triggers(self) -> list[Managed]:
-        """What keeps its total, statement by statement."""
-        made = []
-        references = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
-        called = f"assise.analytics_count({quote_text(self.day)}, {quote_text(self.there)})"
-        for event in ("INSERT", "UPDATE", "DELETE", "TRUNCATE"):
-            name = f"analytics_count_{event.lower()}"
-            given = [f"{each} TABLE AS {_SEEN[each]}" for each in references.get(event, ())]
-            seen = f" REFERENCING {' '.join(given)}" if given else ""
-            create = (
-                f"CREATE TRIGGER {name} AFTER {event} ON {self.quoted}{seen}"
-                f" FOR EACH STATEMENT EXECUTE FUNCTION {called}"
-            )
-            drop = drop_of("TRIGGER", name, self.quoted)
-            made.append(Managed("trigger", self.table, name, create, drop))
-        return made
+        """What keeps its total, statement by statement; of an UPDATE only rows that count otherwise.
+
+        A trigger that sees all rows of an UPDATE costs every UPDATE their copies, and one of some
+        columns cannot see them.
+        """
+        before, after = (
+            f"{self.write_day(row)}, {self.write_there(row)}" for row in ("OLD.", "NEW.")
+        )
+        old, new = (f"{self.write_day(row)}, {self.write_there(row)}" for row in ("($1).", "($2)."))
+        each_row = f"{quote_text(self.write_day())}, {quote_text(self.write_there())}"
+        counting, recounting = f"count({each_row})", f"recount({quote_text(f'{old}, {new}')})"
+        changed = f"FOR EACH ROW WHEN (({before}) IS DISTINCT FROM ({after}))"
+        inserted = "REFERENCING NEW TABLE AS after FOR EACH STATEMENT"
+        deleted = "REFERENCING OLD TABLE AS before FOR EACH STATEMENT"
+        return [
+            self._make_trigger("INSERT", inserted, counting),
+            self._make_trigger("UPDATE", changed, recounting),
+            self._make_trigger("DELETE", deleted, counting),
+            self._make_trigger("TRUNCATE", "FOR EACH STATEMENT", counting),
+        ]
+
+    def _make_trigger(self, event: str, when: str, call: str) -> Managed:
+        name = f"analytics_count_{event.lower()}"
+        create = (
+            f"CREATE TRIGGER {name} AFTER {event} ON {self.quoted} {when}"
+            f" EXECUTE FUNCTION assise.analytics_{call}"
+        )
+        return Managed("trigger", self.table, name, create, drop_of("TRIGGER", name, self.quoted))
 
     def fill(self) -> str:
         """Count its rows once."""
         return (
             "INSERT INTO assise.analytics_total (relation, day, rows)"
-            f" SELECT {quote_text(self.quoted)}::regclass, {self.day}, count(*)"
-            f" FROM {self.quoted} WHERE {self.there} GROUP BY 2"
+            f" SELECT {quote_text(self.quoted)}::regclass, {self.write_day()}, count(*)"
+            f" FROM {self.quoted} WHERE {self.write_there()} GROUP BY 2"
         )
 
     def compare(self) -> str:
@@ -78,19 +103,18 @@ class CountedTable:
         return (
             "SELECT day FROM (SELECT day, rows FROM assise.analytics_total"
             f" WHERE relation = {quote_text(self.quoted)}::regclass"
-            f" UNION ALL SELECT {self.day}, -count(*) FROM {self.quoted} WHERE {self.there} GROUP BY 1"
+            f" UNION ALL SELECT {self.write_day()}, -count(*) FROM {self.quoted} WHERE {self.write_there()} GROUP BY 1"
             ") AS found GROUP BY day HAVING sum(rows) <> 0"
         )
 
     def count(self) -> str:
         """Count its rows, and those of the day `today` and later."""
         return (
-            f"SELECT count(*) AS rows, count(*) FILTER (WHERE {_escape(self.day)} >= %(today)s) AS today"
-            f" FROM {self.quoted} WHERE {_escape(self.there)}"
+            f"SELECT count(*) AS rows, count(*) FILTER (WHERE {_escape(self.write_day())} >= %(today)s) AS today"
+            f" FROM {self.quoted} WHERE {_escape(self.write_there())}"
         )
 
 
-_SEEN = {"NEW": "after", "OLD": "before"}
 COUNTED = ("users", "projects", "conversations", "messages")
 
 
@@ -101,15 +125,21 @@ def list_counted(manifest: Manifest, schema: str) -> list[CountedTable]:
         rows: CreatedRows | None = getattr(analytics, name)
         if rows is None:
             continue
-        column, deletion = quote(rows.created), SOFT_DELETE.of(manifest.tables[rows.table])
         kind = list_columns(rows.table, manifest.tables).get(rows.created, "")
-        zoned = f"({column} AT TIME ZONE {quote_text(analytics.timezone)})::date"
-        day = zoned if kind.startswith("timestamptz") else f"{column}::date"
-        there = f"{quote(deletion.column)} IS NULL" if deletion else "true"
+        zone = analytics.timezone if kind.startswith("timestamptz") else None
         quoted = quote_table(schema, rows.table)
-        is_cut = PARTITION.of(manifest.tables[rows.table]) is not None
-        found.append(CountedTable(name, rows.table, quoted, day, there, is_cut))
+        deleted, is_cut = _find_deleted(manifest, rows.table), _is_cut(manifest, rows.table)
+        found.append(CountedTable(name, rows.table, quoted, rows.created, zone, deleted, is_cut))
     return found
+
+
+def _find_deleted(manifest: Manifest, table: str) -> str | None:
+    deletion = SOFT_DELETE.of(manifest.tables[table])
+    return deletion.column if deletion else None
+
+
+def _is_cut(manifest: Manifest, table: str) -> bool:
+    return PARTITION.of(manifest.tables[table]) is not None
 
 
 def count_deployments(manifest: Manifest, schema: str) -> str:
@@ -117,10 +147,12 @@ def count_deployments(manifest: Manifest, schema: str) -> str:
     deployments = (ANALYTICS.of(manifest) or Analytics()).deployments
     if deployments is None:
         return ""
+    deleted = _find_deleted(manifest, deployments.table)
+    there = f" AND {_escape(quote(deleted))} IS NULL" if deleted else ""
     return (
         f"SELECT count(*) AS deployments, count(*) FILTER (WHERE {_escape(deployments.ok)}) AS deployed"
         f" FROM {quote_table(schema, deployments.table)}"
-        f" WHERE {_escape(quote(deployments.at))} >= %(month)s"
+        f" WHERE {_escape(quote(deployments.at))} >= %(month)s{there}"
     )
 
 

@@ -30,6 +30,7 @@ from assise.documents.dialects.fast import read_document
 from assise.documents.dialects.rules import Guess, Rules, Version
 from assise.documents.reread.reader import read_again
 from assise.errors import ExtendedJsonError
+from assise.native import find_native
 
 V1, V2 = Version.V1, Version.V2
 HEX = "507f1f77bcf86cd799439011"
@@ -53,8 +54,18 @@ def read(text: str | bytes, rules: Rules) -> bytes:
     again = read_again(content, is_old=rules.is_old, zone=rules.zone)
     assert again == exact, (again, exact)
     assert fresh[0].guesses == fresh[1].guesses
+    assert read_by_crate(content) in {None, exact}
+    assert read_by_crate(content) is None or not fresh[0].guesses
     rules.guesses.update(fresh[0].guesses)
     return exact
+
+
+def read_by_crate(text: bytes) -> bytes | None:
+    """What the crate reads; None where it declines, or is not installed."""
+    native = find_native()
+    (found,) = native.read_texts([(0, text)]) if native else [None]
+    assert found is None or isinstance(found, bytes)
+    return found
 
 
 def refuse(text: str | bytes, rules: Rules) -> str:
@@ -66,6 +77,7 @@ def refuse(text: str | bytes, rules: Rules) -> str:
         read_document(content, rules)
     with pytest.raises(ExtendedJsonError):
         read_again(content, is_old=rules.is_old, zone=rules.zone)
+    assert read_by_crate(content) is None
     return caught.value.message
 
 

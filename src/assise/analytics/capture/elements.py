@@ -13,7 +13,7 @@ MAX_EVENT, MAX_EVENTS = 1 << 20, 50_000
 """Characters of an event, and events of a request, at most."""
 
 _WINDOW = 1 << 16
-_BLANKS = re.compile(r"[ \t\r\n]*")
+_BLANK, _BLANKS = frozenset(" \t\r\n"), re.compile(r"[ \t\r\n]*")
 _DECODER = JSONDecoder(parse_constant=lambda _: None, strict=False)
 """NaN and Infinity, which old SDKs send as they are, become null, as new ones send them."""
 
@@ -48,6 +48,9 @@ class _Reader:
     window: str = ""
 
     def peek(self) -> str:
+        character = self.text[self.at : self.at + 1]
+        if character not in _BLANK:
+            return character
         found = _BLANKS.match(self.text, self.at)
         self.at = found.end() if found else self.at
         return self.text[self.at : self.at + 1]

@@ -19,7 +19,9 @@ from assise.errors import RequestError
 MAX_ID, MAX_NAME = 200, 200
 """Characters of an id of a person, and of an event's name, at most."""
 
-_ENCODER = JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+_ENCODER = JSONEncoder(
+    ensure_ascii=False, check_circular=False, separators=(",", ":"), allow_nan=False
+)
 _CANONICAL = JSONEncoder(sort_keys=True, separators=(",", ":"))
 _MOVED = {
     "$set": "$set",
@@ -173,9 +175,11 @@ class _Reading:
 
 
 def _read_element(element: dict[str, object], name: str, properties: dict[str, object]) -> _Element:
-    ids = (element.get("distinct_id"), element.get("$distinct_id"), properties.get("distinct_id"))
-    person = next((each for each in ids if each is not None), None)
-    time, offset = element.get("timestamp"), element.get("offset")
+    person = element.get("distinct_id")
+    if person is None:
+        person = element.get("$distinct_id")
+    if person is None:
+        person = properties.get("distinct_id")
     uuid = _read_uuid(element.get("uuid"))
     digest = b""
     if uuid is None:
@@ -194,8 +198,8 @@ def _read_element(element: dict[str, object], name: str, properties: dict[str, o
         uuid,
         _clean(name)[:MAX_NAME],
         shorten(_clean(text_id)),
-        time,
-        offset,
+        element.get("timestamp"),
+        element.get("offset"),
         properties.get("$ignore_sent_at") is True,
         _encode(kept),
         _clean(session)[:MAX_ID] if isinstance(session, str) else None,

@@ -25,6 +25,23 @@ WITH captured AS (
 )
 UPDATE assise.analytics_seen AS s SET arrived = '9999-12-31' FROM captured WHERE s.uuid = captured.uuid
 
+-- stored --
+-- Begin to note which events are stored whose uuids are forgotten.
+DROP TABLE IF EXISTS pg_temp.analytics_stored; CREATE TEMP TABLE analytics_stored (uuid uuid PRIMARY KEY)
+
+-- find_stored --
+-- Note those of a time; how many.
+WITH found AS (
+    INSERT INTO pg_temp.analytics_stored SELECT uuid FROM assise.analytics_events AS e
+    WHERE at >= %(since)s AND at < %(until)s AND NOT EXISTS (SELECT FROM assise.analytics_seen AS s WHERE s.uuid = e.uuid)
+    ON CONFLICT DO NOTHING RETURNING 1
+)
+SELECT count(*) AS found FROM found
+
+-- known --
+-- Which of some uuids were noted.
+SELECT uuid FROM pg_temp.analytics_stored WHERE uuid = ANY (%(uuids)s::uuid[])
+
 -- partitions --
 -- Make the partitions of the next months.
 SELECT assise.analytics_partitions()
@@ -46,9 +63,9 @@ SELECT rolname FROM pg_roles WHERE rolname = ANY (%(names)s)
 DROP TABLE assise.analytics_events, assise.analytics_seen, assise.analytics_identity, assise.analytics_bitmap,
     assise.analytics_daily, assise.analytics_state, assise.analytics_forward, assise.analytics_refused,
     assise.analytics_subscription, assise.analytics_erased, assise.analytics_dropped, assise.analytics_total,
-    assise.analytics_object, assise.analytics_session, assise.analytics_cell;
+    assise.analytics_object, assise.analytics_session, assise.analytics_cell, assise.analytics_zone;
 DROP SEQUENCE assise.analytics_event_number, assise.analytics_person_number;
-DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old, assise.analytics_count
+DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old, assise.analytics_count, assise.analytics_recount
 
 -- forget_seen --
 -- Forget the uuids of events that came over 30 days ago.
@@ -70,6 +87,15 @@ SELECT coalesce(xid, '0')::text AS xid, coalesce(number, 0) AS number, timezone,
     (SELECT system_identifier::text FROM pg_control_system()) AS here, clock_timestamp() AS now
 FROM pg_current_snapshot() AS snapshot LEFT JOIN assise.analytics_state ON true
 
+-- opening --
+-- How far events are folded, whether in the days of this zone, and whether there are others that this session sees.
+SELECT *, EXISTS (
+    SELECT FROM assise.analytics_events AS e
+    WHERE (e.xid, e.number) > (CASE WHEN is_fresh THEN state.xid::xid8 ELSE '0' END, CASE WHEN is_fresh THEN state.number ELSE 0 END)
+        AND pg_visible_in_snapshot(e.xid, snapshot::pg_snapshot)
+) AS has_tail
+FROM (SELECT *, coalesce(timezone = %(zone)s AND cluster = here, false) AS is_fresh FROM ({state}) AS state) AS state
+
 -- version --
 -- The version of the fold.
 SELECT coalesce(max(version), 0) AS version FROM assise.analytics_state
@@ -88,14 +114,18 @@ SELECT xid::text AS xid, number FROM assise.analytics_events
 WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND xid < %(until)s::xid8
 ORDER BY xid, number OFFSET %(size)s LIMIT 1
 
--- has_tail --
--- Whether there are events that are not folded.
-SELECT EXISTS ({tail}) AS has_tail
-
 -- merges --
--- What says that two ids are one person, in order.
-SELECT distinct_id, event = '$identify' AS identifies, properties ->> CASE event WHEN '$identify' THEN '$anon_distinct_id' ELSE 'alias' END AS other
-FROM ({tail}) AS tail WHERE event IN ('$identify', '$create_alias', '$merge_dangerously') ORDER BY xid, number
+-- What says that two ids are one person, in order; then also who is a user of the application itself.
+WITH merges AS (
+    SELECT distinct_id, event = '$identify' AS identifies, properties ->> CASE event WHEN '$identify' THEN '$anon_distinct_id' ELSE 'alias' END AS other,
+        xid, number
+    FROM ({tail}) AS tail WHERE event IN ('$identify', '$create_alias', '$merge_dangerously')
+), own AS (
+    SELECT DISTINCT ON (distinct_id) distinct_id, true, NULL, xid, number FROM ({tail}) AS tail
+    WHERE (SELECT count(*) FROM merges) > 0 AND has_person AND traffic = 'person' AND properties ->> '$lib' = 'assise'
+    ORDER BY distinct_id, xid, number
+)
+SELECT distinct_id, identifies, other FROM (SELECT * FROM merges UNION ALL SELECT * FROM own) AS said ORDER BY xid, number
 
 -- identities --
 -- The persons of some ids, and whether they are identified.
@@ -138,7 +168,7 @@ SELECT id, false FROM (
 -- own_identities --
 -- Who was tracked by the application itself is a user.
 UPDATE assise.analytics_identity AS i SET is_identified = true
-FROM (SELECT DISTINCT md5(distinct_id) AS id FROM ({tail}) AS tail WHERE has_person AND properties ->> '$lib' = 'assise') AS own
+FROM (SELECT DISTINCT md5(distinct_id) AS id FROM ({tail}) AS tail WHERE has_person AND traffic = 'person' AND properties ->> '$lib' = 'assise') AS own
 WHERE md5(i.distinct_id) = own.id AND NOT i.is_identified
 
 -- move_identities --
@@ -347,6 +377,16 @@ WHERE mode = %(mode)s AND version = %(version)s AND today = %(today)s
 INSERT INTO assise.analytics_cell (mode, version, today, counts) VALUES (%(mode)s, %(version)s, %(today)s, %(counts)s::int[])
 ON CONFLICT (mode) DO UPDATE SET version = excluded.version, today = excluded.today, counts = excluded.counts
 
+-- put_zone --
+-- Note in which time zone a load counts; without one that it does not count.
+WITH gone AS (DELETE FROM assise.analytics_zone WHERE load = %(load)s AND %(zone)s::text IS NULL)
+INSERT INTO assise.analytics_zone SELECT %(load)s, %(zone)s WHERE %(zone)s::text IS NOT NULL
+ON CONFLICT (load) DO UPDATE SET timezone = excluded.timezone
+
+-- other_zone --
+-- A load that counts in another time zone.
+SELECT load, timezone FROM assise.analytics_zone WHERE load <> %(load)s AND timezone <> %(zone)s ORDER BY 1 LIMIT 1
+
 -- made --
 -- What counts the rows of a load's tables, in order.
 SELECT kind, "table", name, create_sql AS create, drop_sql AS drop FROM assise.analytics_object WHERE load = %(load)s ORDER BY position
@@ -363,7 +403,7 @@ ON CONFLICT (load, position) DO UPDATE SET kind = excluded.kind, "table" = exclu
 -- counting --
 -- The triggers that count, of the tables of a schema: table and name.
 SELECT c.relname::text AS "table", tgname::text AS name FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid
-WHERE tgfoid = 'assise.analytics_count'::regproc AND tgenabled = 'O' AND relnamespace = to_regnamespace(quote_ident(%(schema)s))
+WHERE tgfoid IN ('assise.analytics_count'::regproc, 'assise.analytics_recount'::regproc) AND tgenabled = 'O' AND relnamespace = to_regnamespace(quote_ident(%(schema)s))
 
 -- empty_total --
 -- Forget the total of a table, which is counted anew.
@@ -389,6 +429,7 @@ INSERT INTO assise.analytics_total SELECT relation, day, sum(rows) FROM gone GRO
 -- forget --
 -- Forget what counted the tables of a load, which are gone with their triggers.
 WITH objects AS (DELETE FROM assise.analytics_object WHERE load = %(load)s),
+zones AS (DELETE FROM assise.analytics_zone WHERE load = %(load)s),
 totals AS (DELETE FROM assise.analytics_total WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = relation))
 SELECT NULL::text AS drop_sql WHERE false
 

@@ -120,12 +120,8 @@ _FAILURES = (
 )
 
 
-def read_document(text: bytes, rules: Rules) -> bytes:
-    """Read one document of text, without white space around it, to raw BSON.
-
-    Raises:
-        ExtendedJsonError: the text is not a document of its dialect.
-    """
+def read_plainly(text: bytes) -> bytes | None:
+    """Read one document of text by the scanner in C; None where it is for the exact parser."""
     levels = text.count(b"{") + text.count(b"[")
     if len(text) <= LARGE and levels <= LEVELS:
         try:
@@ -138,7 +134,17 @@ def read_document(text: bytes, rules: Rules) -> bytes:
                     return raw
         except _FAILURES:
             pass
-    return read_exactly(text, rules)
+    return None
+
+
+def read_document(text: bytes, rules: Rules) -> bytes:
+    """Read one document of text, without white space around it, to raw BSON.
+
+    Raises:
+        ExtendedJsonError: the text is not a document of its dialect.
+    """
+    raw = read_plainly(text)
+    return read_exactly(text, rules) if raw is None else raw
 
 
 def is_document(text: bytes, rules: Rules) -> bool:

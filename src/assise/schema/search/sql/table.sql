@@ -29,7 +29,7 @@ CREATE TABLE {rows} (
     first int8 NOT NULL,
     vector tsvector NOT NULL,
     weights {v}.sparsevec NOT NULL,
-    PRIMARY KEY ({keys}, part, generation)
+    PRIMARY KEY ({keys}, generation, part)
 );
 CREATE UNIQUE INDEX ON {rows} (generation, number)
 
@@ -105,75 +105,62 @@ $body$
 CREATE FUNCTION {dense}(g int4, terms int4[], k int8, below float8, slack float8, visible text, filters jsonb, required tsquery, words jsonb, enough float8)
 RETURNS int8[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_hashagg = off
-SET plan_cache_mode = force_custom_plan AS $body$
+SET plan_cache_mode = force_generic_plan AS $body$
 DECLARE
+    _last int4 := (SELECT max(number) / {size} FROM {rows} WHERE generation = g);
+    _from int4 := 0; _until int4 := 1;
     _theta float8 := 0; _limits {v}.vector; _above {v}.vector;
-    _block record; _bits bit varying; _place int4; _number int8; _count int8;
-    _numbers int8[]; _scores float4[];
+    _numbers int8[]; _scores float4[]; _size int8;
     _first int8[]; _score float4[];
     _best int8[] := '{}'; _best_score float4[] := '{}';
-    _try int4;
 BEGIN
     IF below IS NOT NULL THEN
         _above := array_fill((below + slack)::float4, ARRAY[{size}])::{v}.vector;
     END IF;
-    FOR _block IN
-        SELECT b.block, {v}.sum(b.weights::{v}.vector) AS scores
-        FROM unnest(terms) AS u (term) JOIN {blocks} AS b ON b.generation = g AND b.term = u.term GROUP BY b.block
-    LOOP
-        -- At first a few of the best, so that they set the bound for the others.
-        _try := CASE WHEN _theta > 0 THEN 2 ELSE 0 END;
+    WHILE _from <= _last LOOP
+        IF _theta > 0 THEN
+            _limits := array_fill(_theta::float4, ARRAY[{size}])::{v}.vector;
+        END IF;
+        SELECT array_agg(s.block::int8 * {size} + c.o - 1), array_agg(c.x) INTO _numbers, _scores FROM (
+            SELECT b.block, {v}.sum(b.weights::{v}.vector) AS scores FROM unnest(terms) AS u (term)
+            JOIN {blocks} AS b ON b.generation = g AND b.term = u.term AND b.block >= _from AND b.block < _until
+            GROUP BY b.block OFFSET 0
+        ) AS s
+        CROSS JOIN LATERAL (SELECT {v}.binary_quantize(coalesce(s.scores OPERATOR({v}.-) _limits, s.scores)) AS higher OFFSET 0) AS h
+        CROSS JOIN LATERAL (
+            SELECT coalesce(h.higher & ~{v}.binary_quantize(s.scores OPERATOR({v}.-) _above), h.higher) AS bits OFFSET 0
+        ) AS q
+        CROSS JOIN LATERAL (SELECT bit_count(q.bits) AS rows OFFSET 0) AS n
+        CROSS JOIN LATERAL (
+            SELECT u.o, u.x FROM unnest(s.scores::float4[]) WITH ORDINALITY AS u (x, o)
+            WHERE n.rows > 500 AND u.x > _theta AND (below IS NULL OR u.x <= below + slack)
+            UNION ALL
+            -- A loop over position() would read the bits from their beginning for each row.
+            SELECT z.o, (-({v}.subvector(s.scores, z.o::int4, 1) OPERATOR({v}.<#>) '[1]'::{v}.vector))::float4 FROM (
+                SELECT sum(length(u.zeros) + 1) OVER (ORDER BY u.n) AS o
+                FROM unnest(string_to_array(q.bits::text, '1')) WITH ORDINALITY AS u (zeros, n) LIMIT n.rows
+            ) AS z WHERE n.rows BETWEEN 1 AND 500
+        ) AS c;
+        -- The best first: they set the bound for the others.
+        _size := 2 * k + 20;
         LOOP
-            IF _theta > 0 THEN
-                _bits := {v}.binary_quantize(_block.scores OPERATOR({v}.-) _limits);
-            ELSE
-                _bits := {v}.binary_quantize(_block.scores);
-            END IF;
-            IF below IS NOT NULL THEN
-                _bits := _bits & ~{v}.binary_quantize(_block.scores OPERATOR({v}.-) _above);
-            END IF;
-            _count := bit_count(_bits);
-            EXIT WHEN _count = 0;
-            _number := _block.block::int8 * {size};
-            IF _count > 200 THEN
-                SELECT array_agg(_number + u.o - 1), array_agg(u.x) INTO _numbers, _scores FROM (
-                    SELECT x, o FROM unnest(_block.scores::float4[]) WITH ORDINALITY AS u (x, o)
-                    WHERE x > _theta AND (below IS NULL OR x <= below + slack)
-                    ORDER BY x DESC LIMIT CASE _try WHEN 0 THEN 4 * k + 100 END
-                ) AS u;
-            ELSE
-                _numbers := '{}'; _scores := '{}';
-                LOOP
-                    _place := position(B'1' IN _bits);
-                    EXIT WHEN _place = 0;
-                    _bits := set_bit(_bits, _place - 1, 0);
-                    _numbers := _numbers || (_number + _place - 1);
-                    _scores := _scores
-                        || (-({v}.subvector(_block.scores, _place, 1) OPERATOR({v}.<#>) '[1]'::{v}.vector))::float4;
-                END LOOP;
-            END IF;
+            SELECT array_agg(u.o ORDER BY u.x DESC), array_agg(u.x ORDER BY u.x DESC) INTO _numbers, _scores
+            FROM unnest(_numbers, _scores) AS u (o, x) WHERE u.x > _theta;
+            EXIT WHEN _numbers IS NULL;
             IF visible IS NULL THEN
-                SELECT array_agg(c.first), array_agg(c.x) INTO _first, _score FROM (
-                    SELECT w.first, s.x
-                    FROM (SELECT * FROM unnest(_numbers, _scores) AS s (o, x) ORDER BY x DESC) AS s
-                    CROSS JOIN LATERAL (SELECT w.first FROM {rows} AS w WHERE w.generation = g AND w.number = s.o OFFSET 0) AS w
-                    ORDER BY s.x DESC LIMIT CASE WHEN _try < 2 THEN 2 * k END
-                ) AS c;
+                SELECT array_agg(w.first), array_agg(s.x) INTO _first, _score
+                FROM unnest(_numbers[:_size], _scores[:_size]) AS s (o, x)
+                CROSS JOIN LATERAL (SELECT w.first FROM {rows} AS w WHERE w.generation = g AND w.number = s.o OFFSET 0) AS w;
             ELSE
                 EXECUTE $q$
-                    SELECT array_agg(c.first), array_agg(c.x) FROM (
-                        SELECT w.first, s.x
-                        FROM (SELECT * FROM unnest($2, $3) AS s (o, x) ORDER BY x DESC) AS s
-                        CROSS JOIN LATERAL (SELECT w.* FROM {rows} AS w WHERE w.generation = $4 AND w.number = s.o OFFSET 0) AS w
-                        CROSS JOIN LATERAL (SELECT FROM $q$ || visible || $q$ AS t WHERE {same_t_w} OFFSET 0) AS t
-                        WHERE ($7 IS NULL OR w.vector @@ $7) AND ($8 = 0 OR {share_of}(w.vector, $6) >= $8)
-                        ORDER BY s.x DESC LIMIT $5
-                    ) AS c $q$
+                    SELECT array_agg(w.first), array_agg(s.x) FROM unnest($2, $3) AS s (o, x)
+                    CROSS JOIN LATERAL (SELECT w.* FROM {rows} AS w WHERE w.generation = $4 AND w.number = s.o OFFSET 0) AS w
+                    CROSS JOIN LATERAL (SELECT FROM $q$ || visible || $q$ AS t WHERE {same_t_w} OFFSET 0) AS t
+                    WHERE ($6 IS NULL OR w.vector @@ $6) AND ($7 = 0 OR {share_of}(w.vector, $5) >= $7) $q$
                 INTO _first, _score
-                USING filters, _numbers, _scores, g, CASE WHEN _try < 2 THEN 2 * k END, words, required, enough;
+                USING filters, _numbers[:_size], _scores[:_size], g, words, required, enough;
             END IF;
-            SELECT coalesce(array_agg(c.f ORDER BY c.x DESC), '{}'), coalesce(array_agg(c.x ORDER BY c.x DESC), '{}')
-            INTO _best, _best_score FROM (
+            SELECT coalesce(array_agg(c.f), '{}'), coalesce(array_agg(c.x), '{}') INTO _best, _best_score FROM (
                 SELECT u.f, max(u.x) AS x FROM unnest(_best || _first, _best_score || _score) AS u (f, x) GROUP BY u.f
             ) AS c WHERE c.x > _theta;
             IF cardinality(_best) >= k THEN
@@ -182,12 +169,10 @@ BEGIN
                     ORDER BY x DESC OFFSET k - 1 LIMIT 1
                 ));
             END IF;
-            IF _theta > 0 THEN
-                _limits := array_fill(_theta::float4, ARRAY[{size}])::{v}.vector;
-            END IF;
-            EXIT WHEN _try = 2 OR coalesce(cardinality(_first), 0) < 2 * k AND cardinality(_numbers) = _count;
-            _try := CASE WHEN _theta > 0 THEN 2 ELSE _try + 1 END;
+            _numbers := _numbers[_size + 1:]; _scores := _scores[_size + 1:];
+            _size := 4 * _size;
         END LOOP;
+        _from := _until; _until := _until + least(_until, 32);
     END LOOP;
     RETURN ARRAY(SELECT f FROM unnest(_best, _best_score) AS u (f, x) WHERE x > _theta);
 END
