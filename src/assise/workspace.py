@@ -488,7 +488,7 @@ class Workspace:
         try:
             folder.mkdir(exist_ok=True)
             write_file(folder / ".gitignore", "*\n")
-            schema = json.dumps(json_schema(), indent=2)
+            schema = json.dumps(json_schema())
             write_file(folder / "manifest.schema.json", schema + "\n")
         except (OSError, AssiseError):
             self.log(f"{folder} cannot be written, so editors get no JSON Schema")
