@@ -27,6 +27,7 @@ pytestmark = pytest.mark.contract
 MANIFEST = """assise: 1
 name: app
 views:
+  a_most: {file: sql/a_most.sql}
   dear: {file: sql/dear.sql}
   by_day: {file: sql/by_day.sql, materialized: {refresh: 5 minutes, key: [day]}}
 tables:
@@ -45,6 +46,7 @@ tables:
     indexes: [user_id]
 """
 FILES = {
+    "a_most": "SELECT max(n) AS most FROM by_day",
     "dear": "SELECT id, amount FROM payments WHERE amount > 5",
     "by_day": "SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS n FROM payments GROUP BY 1",
 }
@@ -59,6 +61,7 @@ THEIRS = """INSERT INTO users (name) VALUES ('Ann');
     CREATE POLICY theirs ON payments FOR SELECT USING (amount > 0);
     GRANT SELECT ON payments TO pg_monitor WITH GRANT OPTION;
     GRANT UPDATE (amount) ON payments TO pg_monitor;
+    GRANT SELECT ON by_day, a_most TO pg_monitor;
     CREATE VIEW theirs WITH (security_invoker = true) AS SELECT max(amount) AS most FROM payments;
     CREATE INDEX theirs_too ON payments (amount)"""
 KEPT = """SELECT to_jsonb(f) FROM (SELECT
@@ -66,6 +69,7 @@ KEPT = """SELECT to_jsonb(f) FROM (SELECT
     (SELECT array_agg(polname ORDER BY polname) FROM pg_policy WHERE polrelid = c.oid) AS policies,
     relrowsecurity, relowner::regrole::text, relacl::text, obj_description(c.oid), col_description(c.oid, 2),
     (SELECT attacl::text FROM pg_attribute WHERE attrelid = c.oid AND attname = 'amount') AS column_grants,
+    (SELECT array_agg(relacl::text ORDER BY relname) FROM pg_class WHERE relname IN ('a_most', 'by_day')) AS view_grants,
     (SELECT array_agg(pg_get_constraintdef(oid) ORDER BY conname) FROM pg_constraint WHERE conrelid = c.oid AND contype IN ('f', 'c')) AS constraints
     FROM pg_class AS c WHERE c.oid = 'payments'::regclass) AS f"""
 
@@ -176,7 +180,7 @@ def test_the_swap_goes_on_after_a_kill_and_behind_a_writer(
     place = str(paid.path.parent)
     command = [sys.executable, "-m", "assise", "schema", "apply", "-f", place, "--to", database]
     tries = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
-        AND query LIKE 'DO %%' AND wait_event_type = 'Lock'"""
+        AND query LIKE '%100ms%' AND wait_event_type = 'Lock'"""
     with psycopg.connect(database) as other:
         other.execute("UPDATE users SET name = 'Bea'")
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
