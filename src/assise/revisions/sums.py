@@ -94,7 +94,7 @@ class ScratchSums:
         return snapshot
 
 
-FORM = "2"
+FORM = "3"
 """Of the query of snapshots: another one makes those that are kept useless."""
 
 
