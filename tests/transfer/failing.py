@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from assise.errors import (
     AssiseError,
@@ -62,10 +63,15 @@ class FailingWork:
         raise local("known to nobody else", remedy="Look here.")
 
 
+def make_work(_description: Result, _session: ExitStack) -> FailingWork:
+    """Make the work anew."""
+    return FailingWork()
+
+
 def answer_as_worker() -> None:
     """Do what a worker process does, with one more work."""
     # Imported here: the command's side has no need of what only a worker process loads.
     from assise.transfer.workers import worker  # noqa: PLC0415
 
-    worker.WORKS["failing"] = lambda _description, _session: FailingWork()
+    worker.WORKS["failing"] = __name__
     worker.main()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -19,6 +21,7 @@ from assise.errors import AssiseError
 from assise.mongo.bson_file import read_chunks
 from assise.mongo.dump import open_dump
 from assise.mongo.source import Collection
+from assise.transfer.profile import ProfileWork
 from assise.transfer.workers import pool
 from assise.transfer.workers.pool import Pool
 from assise.transfer.workers.task import RecordedChunk, Task
@@ -92,3 +95,41 @@ def test_an_error_of_a_worker_process_keeps_class_fields_and_causes(failing: Poo
     unknown = raise_in(failing, len(errors))
     assert type(unknown) is AssiseError
     assert (unknown.message, unknown.remedy) == ("known to nobody else", "Look here.")
+
+
+PROFILES_WITHOUT_A_SERVER = """
+import sys
+from assise.transfer.workers import worker
+assert not {"psycopg", "assise.transfer.load", "assise.infer.profile"} & sys.modules.keys()
+worker._make_work({"work": "profile", "source": {"kind": "none"}, "paths": 1, "targets": {}}, None)
+assert not {"psycopg", "assise.transfer.load"} & sys.modules.keys()
+"""
+
+
+def test_a_worker_imports_what_its_work_needs() -> None:
+    subprocess.run([sys.executable, "-c", PROFILES_WITHOUT_A_SERVER], check=True)
+
+
+def list_children() -> set[str]:
+    """The process ids of the processes that this one has started."""
+    return {
+        pid
+        for file in Path("/proc/self/task").glob("*/children")
+        for pid in file.read_text().split()
+    }
+
+
+def test_a_worker_starts_when_there_is_work_for_it(tmp_path: Path) -> None:
+    tasks = tasks_of(tmp_path, EMPTY + ONE, 1 << 20)
+    end = replace(tasks[0], start=tasks[0].stop, chunk=None)
+    before = list_children()
+    with Pool(3) as workers:
+        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}))
+        assert [*workers.run([end])] == [(end, {})]
+        workers.rest()
+        assert list_children() == before
+        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}))
+        [(_, result)] = workers.run([replace(task, recorded=None) for task in tasks])
+        assert result["documents"] == 2
+        assert len(list_children() - before) == 1
+    assert list_children() == before

@@ -7,7 +7,7 @@ was never there.
 from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from hashlib import sha256
@@ -23,6 +23,7 @@ from assise.errors import (
 )
 from assise.mongo.buckets import INDEX_BITS
 from assise.mongo.chunks import Chunk
+from assise.mongo.opening import rebuild_source
 from assise.mongo.source import LargeChunkError, LiveSource, Source
 from assise.postgres.connection import Connection, execute_all
 from assise.postgres.server import count_tables_at_once
@@ -45,6 +46,7 @@ from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.loaded import find_existing_keys, record_chunks
 from assise.transfer.report import CollectionReport, describe_guesses
 from assise.transfer.workers.pool import Workers
+from assise.transfer.workers.session import connect_worker
 from assise.transfer.workers.task import Recorded, Result, Task, check_bounds, list_tasks
 from assise.types.wire import Cell, strip_lengths
 from assise.wording import count_of, escape
@@ -279,6 +281,14 @@ class LoadWork:
         if self._workers == 1:
             return ATTEMPTS
         return 1 if task.is_last_try else ATTEMPTS - 1
+
+
+def make_work(description: Result, session: ExitStack) -> LoadWork:
+    """Make the work of a worker process anew."""
+    connection, load = connect_worker(description, session)
+    ledger.join(connection, load.name, description["leader"])
+    source = rebuild_source(description["source"])
+    return LoadWork(connection, load, source, workers=description["workers"])
 
 
 class _CollectionLoader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import lru_cache
 from itertools import chain
 
@@ -12,6 +13,7 @@ from assise.infer.metadata import read_metadata
 from assise.infer.names import is_reference_name, name_things
 from assise.infer.profile import Profile
 from assise.mongo.chunks import Chunk
+from assise.mongo.opening import rebuild_source
 from assise.mongo.source import CollectionKind, LiveSource, Source, find_collections
 from assise.progress import Log, OnProgress
 from assise.transfer.report import describe_guesses
@@ -69,6 +71,12 @@ class ProfileWork:
             for collection, fields in self._targets.items()
             for field in fields
         )
+
+
+def make_work(description: Result, _session: ExitStack) -> ProfileWork:
+    """Make the work of a worker process anew."""
+    source = rebuild_source(description["source"])
+    return ProfileWork(source, description["paths"], description["targets"])
 
 
 def profile_source(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -12,6 +12,7 @@ from random import SystemRandom
 
 from assise.errors import ChangedError
 from assise.manifest.layout import TableLayout
+from assise.mongo.opening import rebuild_source
 from assise.mongo.source import LiveSource, Source
 from assise.postgres.connection import Connection
 from assise.postgres.reading import Reading
@@ -25,6 +26,7 @@ from assise.transfer.ledger import ChunkLine, Load
 from assise.transfer.loaded import find_extra_rows, list_loaded, restart_hint
 from assise.transfer.report import Verified
 from assise.transfer.workers.pool import Workers
+from assise.transfer.workers.session import connect_worker
 from assise.transfer.workers.task import Result, Task
 from assise.wording import count_of, escape
 
@@ -157,6 +159,14 @@ class VerifyWork:
             self._reading.open(len(check.layouts))
             self._opened = name
         return check
+
+
+def make_work(description: Result, session: ExitStack) -> VerifyWork:
+    """Make the work of a worker process anew."""
+    connection, load = connect_worker(description, session)
+    connection.begin_at(description["snapshot"])
+    source = rebuild_source(description["source"])
+    return VerifyWork(connection, load, source, workers=description["workers"])
 
 
 def _count_rows(

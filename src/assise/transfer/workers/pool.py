@@ -68,7 +68,10 @@ class Inline:
 
 
 class Pool:
-    """Worker processes, which have ended when the block ends. After an error it is of no use."""
+    """Worker processes, which have ended when the block ends. After an error it is of no use.
+
+    Each starts with the first tasks that are left for it.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -92,12 +95,12 @@ class Pool:
         """Have every worker process make the same work anew, and do it from now on."""
         description = work.describe()
         for worker in self._workers:
-            worker.send(description)
+            worker.begin(description)
 
     def rest(self) -> None:
         """End the sessions of the workers until they begin another work."""
         for worker in self._workers:
-            worker.send({"work": "rest"})
+            worker.begin({"work": "rest"})
 
     def run(self, tasks: Iterable[Task], *, bundle_bytes: int = 0) -> Iterator[tuple[Task, Result]]:
         """Yield each task with its result, in the order of the tasks.
@@ -185,6 +188,20 @@ class _Worker:
     """One worker process."""
 
     def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._description: Result = {}
+        # A thread may start the process while another one ends the pool.
+        self._starting, self._is_over = Lock(), False
+
+    def begin(self, description: Result) -> None:
+        """Have the process do this work, which starts with its first task."""
+        self._description = description
+        if self._process is not None:
+            self._send(description)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        if self._is_over:
+            raise WorkerError("the pool of workers has ended")
         errors_to = None if sys.stderr else subprocess.DEVNULL
         command = [sys.executable, "-P", "-c", BOOT]
         try:
@@ -203,9 +220,11 @@ class _Worker:
             ) from error
         self._input = cast(BinaryIO, self._process.stdin)
         self._output = cast(BinaryIO, self._process.stdout)
-        self.send([str(entry) for entry in sys.path])
+        self._send([str(entry) for entry in sys.path])
+        self._send(self._description)
+        return self._process
 
-    def send(self, message: object) -> None:
+    def _send(self, message: object) -> None:
         """Write a line of JSON; that the process has ended is noticed at its next task."""
         with suppress(BrokenPipeError):
             self._input.write(json.dumps(message).encode() + b"\n")
@@ -219,6 +238,8 @@ class _Worker:
         """
         if all(task.is_end for task in tasks):
             return [{} for _ in tasks]
+        with self._starting:
+            process = self._process or self._start()
         try:
             self._input.write(json.dumps({"tasks": len(tasks)}).encode() + b"\n")
             for task in tasks:
@@ -228,7 +249,7 @@ class _Worker:
             line = b""
         if not line.endswith(b"\n"):
             raise WorkerError(
-                f"a worker process has ended: {_ending(self._process.wait())}",
+                f"a worker process has ended: {_ending(process.wait())}",
                 remedy="The same command continues where it stopped.",
             )
         answer: Result = json.loads(line)
@@ -239,11 +260,16 @@ class _Worker:
 
     def close(self) -> None:
         """Let the process know that there is nothing more to do."""
-        with suppress(BrokenPipeError):
-            self._input.close()
+        if self._process is not None:
+            with suppress(BrokenPipeError):
+                self._input.close()
 
     def end(self, *, patience_s: float) -> None:
         """Wait for the end of the process, and kill it when it takes longer."""
+        with self._starting:
+            self._is_over = True
+        if self._process is None:
+            return
         try:
             self._process.wait(patience_s)
         except subprocess.TimeoutExpired:

@@ -9,21 +9,15 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
+from importlib import import_module
 from queue import SimpleQueue
 from threading import Thread
 from time import sleep
 from traceback import print_exc
 from typing import BinaryIO
 
-from assise.errors import AssiseError, TargetError
-from assise.mongo.opening import rebuild_source
-from assise.postgres.connection import Connection
-from assise.transfer import ledger
-from assise.transfer.ledger import Load
-from assise.transfer.load import LoadWork
-from assise.transfer.verify import VerifyWork
+from assise.errors import AssiseError
 from assise.transfer.workers.task import Result, Task, Work, run_bundle
 from assise.transfer.workers.wire import read_task
 
@@ -60,7 +54,7 @@ def _answer() -> None:
                 continue
             try:
                 # Made with the first task, so that an error in making it is an answer, too.
-                work = work or WORKS[description["work"]](description, session)
+                work = work or _make_work(description, session)
                 answer: Result = {"results": run_bundle(work, message)}
             except AssiseError as error:
                 answer = {"error": error.as_json()}
@@ -88,44 +82,17 @@ def _receive(messages: SimpleQueue[Result | list[Task] | None], stream: BinaryIO
         os._exit(1)
 
 
-def _make_load_work(description: Result, session: ExitStack) -> Work:
-    connection, load = _connect(description, session)
-    ledger.join(connection, load.name, description["leader"])
-    source = rebuild_source(description["source"])
-    return LoadWork(connection, load, source, workers=description["workers"])
-
-
-def _make_verify_work(description: Result, session: ExitStack) -> Work:
-    connection, load = _connect(description, session)
-    connection.begin_at(description["snapshot"])
-    source = rebuild_source(description["source"])
-    return VerifyWork(connection, load, source, workers=description["workers"])
-
-
-def _make_profile_work(description: Result, _session: ExitStack) -> Work:
-    # A worker that loads or verifies starts without what proposes a manifest.
-    from assise.transfer.profile import ProfileWork
-
-    source = rebuild_source(description["source"])
-    return ProfileWork(source, description["paths"], description["targets"])
-
-
-def _connect(description: Result, session: ExitStack) -> tuple[Connection, Load]:
-    try:
-        connection = Connection(description["conninfo"], shown=description["target"])
-    except TargetError as error:
-        raise TargetError(
-            f"a worker cannot connect: {error.message}",
-            remedy="The command has a session, and each worker one more. With fewer it needs"
-            " fewer: `--workers 1` needs one in all.",
-        ) from error
-    session.enter_context(connection)
-    return connection, ledger.rebuild_load(description["load"])
-
-
-WORKS: dict[str, Callable[[Result, ExitStack], Work]] = {
-    "load": _make_load_work,
-    "verify": _make_verify_work,
-    "profile": _make_profile_work,
+WORKS = {
+    "load": "assise.transfer.load",
+    "verify": "assise.transfer.verify",
+    "profile": "assise.transfer.profile",
 }
-"""How each work is made from its description; what it opens is closed with the session."""
+"""The module of each work, whose `make_work` makes it anew from its description.
+
+It is imported with the first task: a worker starts with what its work needs.
+"""
+
+
+def _make_work(description: Result, session: ExitStack) -> Work:
+    work: Work = import_module(WORKS[description["work"]]).make_work(description, session)
+    return work
