@@ -323,7 +323,7 @@ def ask_duckdb(
 def copy_events(url: str, table: Path) -> None:
     """Write event, person and day of all events as CSV."""
     query = (
-        f"COPY (SELECT event, substr(distinct_id, 6), {DAY} FROM assise.analytics_events)"  # noqa: S608
+        f"COPY (SELECT event, substr(distinct_id, 6), {DAY} FROM assise.analytics_events)"
         " TO STDOUT (FORMAT csv)"
     )
     with (

@@ -12,6 +12,7 @@ paired bootstrap over the queries.
 from __future__ import annotations
 
 import argparse
+import math
 import tempfile
 from array import array
 from collections import defaultdict
@@ -20,11 +21,12 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 from time import perf_counter
 
 from assise.project import Project
 from assise.search.asker import Asker
-from assise.search.evaluate import evaluate
+from assise.search.evaluate import Mean, evaluate
 from assise.search.judgements import Rank, read_judgements, read_queries
 from assise.search.meaning.build import PassageBuilder, Using
 from assise.search.meaning.embedder import Purpose, Vector, write_vector
@@ -111,8 +113,8 @@ def fuse(legs: Sequence[Rank], text: str, limit: int) -> list[tuple[str, float]]
     return sorted(scores.items(), key=lambda each: -each[1])[:limit]
 
 
-def measure(project: Project, folder: Path, name: str, embedder: KeptEmbedder) -> None:
-    """Print nDCG@10 of each method, and by how much hybrid exceeds each other."""
+def measure(project: Project, folder: Path, name: str, embedder: KeptEmbedder) -> Mean:
+    """Print nDCG@10 of each method, and by how much hybrid exceeds each; give that of the fusion."""
     queries = read_queries(folder / name / "queries.jsonl")
     found = embedder.embed([*queries.values()], "query")
     model = embedder.model.full_name
@@ -132,6 +134,17 @@ def measure(project: Project, folder: Path, name: str, embedder: KeptEmbedder) -
             f" ({-gain.high:+.4f} to {-gain.low:+.4f})",
             flush=True,
         )
+    return result.methods[-1].gain["nDCG@10"]
+
+
+def print_mean(gains: Sequence[Mean]) -> None:
+    """Print by how much hybrid exceeds the fusion in the mean of collections, with 95 %.
+
+    Collections are drawn apart from each other, so that the variances of their means add up.
+    """
+    mean = fmean(-each.mean for each in gains)
+    half = math.hypot(*((each.high - each.low) / 2 for each in gains)) / len(gains)
+    print(f"mean of {len(gains)}: {mean:+.4f} ({mean - half:+.4f} to {mean + half:+.4f})")
 
 
 def measure_speed() -> None:
@@ -167,13 +180,15 @@ def main() -> None:
         measure_speed()
         return
     options.cache.mkdir(exist_ok=True)
+    gains = []
     for name in sorted(each.parent.name for each in options.folder.glob("*/qrels.tsv")):
         if options.only in {"", name}:
             embedder = KeptEmbedder(options.cache / f"{name}.vectors")
             language = "fr" if name in options.french.split(",") else "en"
             with load(options.folder, name, language, embedder) as project:
-                measure(project, options.folder, name, embedder)
+                gains.append(measure(project, options.folder, name, embedder))
             embedder.close()
+    print_mean(gains)
 
 
 if __name__ == "__main__":

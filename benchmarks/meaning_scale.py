@@ -1,18 +1,21 @@
 """Search by meaning in a large table: times and recall of the graph and of the exact scan.
 
-    python benchmarks/meaning_scale.py VECTORS [--rows 1000000] [--queries 100]
+    python benchmarks/meaning_scale.py VECTORS [--rows 1000000] [--queries 100] [--keep FOLDER]
 
 VECTORS is a file that `meaning.py relevance` keeps. Vectors are made: one of 1,000 topics, which are
 real vectors, plus noise with the covariance of the real ones. One client, warm; the query's own
-embedding is left out. User 1 owns 50,000 rows, user 2 owns 100,000. Nothing is asserted.
+embedding is left out. User 1 owns 50,000 rows, user 2 owns 100,000. With --keep the table stays in
+FOLDER, and is measured again there. Nothing is asserted.
 """
 
 from __future__ import annotations
 
 import argparse
+import random
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,12 +25,16 @@ import numpy.typing as npt
 import psycopg
 from bson import encode
 
+from assise.postgres.asking import answer
 from assise.project import Project
+from assise.search.chat.contexts import LIMIT, PER_ROW, choose_contexts
 from assise.search.meaning.build import PassageBuilder, Using
 from assise.search.meaning.embedder import write_vector
 from assise.search.meaning.keep import open_builder
 from assise.search.meaning.local import DIMENSIONS, LocalEmbedder
+from assise.search.meaning.retrieve import retrieve
 from assise.search.meaning.verbs import Embedders
+from assise.search.query import Embedding, Request
 
 MANIFEST = """assise: 1
 name: bench
@@ -84,11 +91,12 @@ def fill(project: Project, real: Matrix, rows: int) -> None:
         builder.build()
         embedder.close()
         (place,) = connection.execute("SELECT place FROM _meaning_models")[0]
+        started = perf_counter()
         with psycopg.connect(connection.conninfo, autocommit=True) as session:
             session.execute("ALTER TABLE docs DISABLE TRIGGER USER")
             with session.cursor().copy("COPY docs (id, user_id, text) FROM STDIN") as writer:
                 for number in range(rows):
-                    writer.write_row((number, find_owner(number, rows), "text"))
+                    writer.write_row((number, find_owner(number, rows), make_text(number)))
             columns = "(source, key, number, first, last, hash, scope, v)"
             statement = f"COPY {place} {columns} FROM STDIN"
             number = 0
@@ -96,16 +104,34 @@ def fill(project: Project, real: Matrix, rows: int) -> None:
                 for matrix in make_vectors(real, rows, 1):
                     for vector in matrix:
                         scope = f'"docs"{find_owner(number, rows)}'
-                        key, hashed = f"[{number}]", number.to_bytes(8)
-                        written = write_vector(vector.tolist())
-                        writer.write_row(("docs", key, 0, 0, 4, hashed, scope, written))
+                        text, written = make_text(number), write_vector(vector.tolist())
+                        hashed = sha256(text.encode()).digest()
+                        row = ("docs", f"[{number}]", 0, 0, len(text), hashed, scope, written)
+                        writer.write_row(row)
                         number += 1
             session.execute("ALTER TABLE docs ENABLE TRIGGER USER")
             session.execute(f"VACUUM ANALYZE {place}".encode())
             session.execute("VACUUM ANALYZE docs")
+        say("rows and vectors written, seconds", f"{perf_counter() - started:.0f}")
         started = perf_counter()
         builder.tidy(is_changed=True)
         say("the graph (m 16, ef_construction 100), seconds", f"{perf_counter() - started:.0f}")
+        near = str(place).rpartition(".")[2].strip('"') + "_near"
+        size = connection.scalar(
+            "SELECT pg_relation_size(oid) / 1000000 FROM pg_class WHERE relname = %(near)s",
+            {"near": near},
+        )
+        say("the graph, MB (maintenance_work_mem 256 MB)", size)
+    started = perf_counter()
+    project.search.build()
+    say("the index of words, seconds", f"{perf_counter() - started:.0f}")
+
+
+def make_text(number: int) -> str:
+    """Eight words of 20,000, a few of them frequent."""
+    chance = random.Random(number)
+    words = (min(int(chance.paretovariate(0.7)), 20_000) for _ in range(8))
+    return " ".join(f"w{word}" for word in words)
 
 
 def find_owner(number: int, rows: int) -> int:
@@ -135,6 +161,24 @@ def measure(call: Callable[[str], list[str]], vectors: Sequence[str]) -> tuple[s
     return f"p50 {statistics.median(times):7.1f}   p95 {cuts[-1]:7.1f} ms", found
 
 
+def measure_contexts(project: Project, vectors: Sequence[str], user: int | None) -> str:
+    """The median and the 95th percentile of finding the contexts of a question, by both."""
+    times = []
+    model = LocalEmbedder().model.full_name
+    with project.search.open_asker(user_id=user, role="admin" if user is None else "app") as asker:
+        for number, vector in enumerate([*vectors, *vectors]):
+            question = make_text(number % len(vectors) * 31)
+            asked = Embedding(model, vector)
+            request = Request(question, ["docs"], 2 * LIMIT, method="hybrid", vector=asked)
+            started = perf_counter()
+            found = answer(retrieve(asker.manifest, request, per_row=PER_ROW), asker.session.fetch)
+            assert choose_contexts(found.passages)
+            times.append((perf_counter() - started) * 1000)
+    warm = times[len(vectors) :]
+    cuts = statistics.quantiles(warm, n=20)
+    return f"p50 {statistics.median(warm):7.1f}   p95 {cuts[-1]:7.1f} ms"
+
+
 def say(what: str, figure: object) -> None:
     print(f"{what:<55} {figure}", flush=True)
 
@@ -145,13 +189,19 @@ def main() -> None:
     parser.add_argument("vectors", type=Path)
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=100)
+    parser.add_argument("--keep", type=Path)
     options = parser.parse_args()
     real = read_vectors(options.vectors)
-    with tempfile.TemporaryDirectory(dir="/tmp", prefix="assise-bench-") as folder:
-        Path(folder).chmod(0o755)
-        project = Project(Path(folder))
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="assise-bench-") as passing:
+        folder = options.keep or Path(passing)
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)
+        project, filled = Project(folder), folder / "filled"
         try:
-            fill(project, real, options.rows)
+            if not filled.exists():
+                fill(project, real, options.rows)
+                filled.touch()
+            project.embedded.start()
             (matrix,) = make_vectors(real, options.queries, 1_000)
             asked = [write_vector(each.tolist()) for each in matrix]
             with psycopg.connect(project.embedded.conninfo("bench"), autocommit=True) as session:
@@ -163,6 +213,8 @@ def main() -> None:
                     say(f"{name}, as the query chooses", graph)
                     say(f"{name}, one by one", exact)
                     say(f"{name}, recall@10", f"{statistics.fmean(shares):.3f}")
+                    contexts = measure_contexts(project, asked, user)
+                    say(f"{name}, contexts of a question", contexts)
         finally:
             project.workspace.embedded.stop(immediate=True)
 

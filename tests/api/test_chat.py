@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import psycopg
 import pytest
-from tests.api.scene import HEAD, IDENTITY, TABLES, Client, load_scene, serve, user_id
+from mcp import Client as AgentClient
+from mcp.client.streamable_http import streamable_http_client
+from tests.api.scene import HEAD, IDENTITY, TABLES, Client, load_scene, serve, sign, user_id
 from tests.scenes.databases import Databases
 from tests.search.chat.answering import AnsweringServer, serve_answers
 
@@ -47,6 +51,7 @@ class Chatting:
     client: Client
     conninfo: str
     model: AnsweringServer
+    socket: Path
 
     def say(self, user: int | None, message: object, **fields: object) -> Any:  # noqa: ANN401
         """What is answered."""
@@ -80,7 +85,7 @@ def chatting(
     with load_scene(databases, folder, f"{HEAD}{IDENTITY}{chat}{SEARCHED}{KEPT}") as scene:
         Project(folder, to=scene.conninfo).search.build()
         with serve(folder, scene.conninfo, short_folder / "chat.sock") as client:
-            yield Chatting(client, scene.conninfo, model)
+            yield Chatting(client, scene.conninfo, model, short_folder / "chat.sock")
 
 
 def test_an_answer_is_kept_and_goes_on_under_the_rules_of_its_user(chatting: Chatting) -> None:
@@ -165,3 +170,45 @@ def test_nobody_chats_without_a_token(chatting: Chatting) -> None:
     assert chatting.say(None, "project").status_code == 401
     broken = chatting.client.send(0, "POST", "/api/chat", content=b"{")
     assert broken.status_code == 400
+
+
+def test_agents_call_tools_with_the_rights_of_their_tokens(chatting: Chatting) -> None:
+    async def run(user: int) -> None:
+        headers = {"Authorization": f"Bearer {sign(user_id(user))}"}
+        transport = httpx2.AsyncHTTPTransport(uds=str(chatting.socket))
+        async with httpx2.AsyncClient(transport=transport, headers=headers) as http:
+            path = streamable_http_client("http://localhost/mcp", http_client=http)
+            async with AgentClient(path) as agent:
+                names = {each.name for each in (await agent.list_tools()).tools}
+                assert names == {"ask", "search", "similar", "tables"}
+                found = await agent.call_tool("search", {"query": "project", "limit": 50})
+                titles = {each["title"] for each in found.structured_content["results"]}
+                own = {f"project {n:02}" for n in range(5)}
+                assert titles
+                assert titles.isdisjoint(own) == (user != 0)
+                answer = await agent.call_tool("ask", {"question": "project"})
+                assert answer.structured_content["is_answered"]
+                told = await agent.call_tool("tables", {})
+                assert [*told.structured_content["tables"]] == ["projects"]
+                refused = await agent.call_tool("search", {"query": "x", "tables": ["messages"]})
+                assert refused.is_error
+
+    async def run_both() -> None:
+        await asyncio.gather(run(0), run(1), run(0))
+
+    asyncio.run(run_both())
+
+
+def test_what_is_no_call_of_an_agent_is_refused(chatting: Chatting) -> None:
+    client, accepts = chatting.client, {"accept": "application/json, text/event-stream"}
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    assert client.send(None, "POST", "/mcp", json=asked, headers=accepts).status_code == 401
+    assert client.send(0, "GET", "/mcp", headers=accepts).status_code == 405
+    other = {"accept": "text/html"}
+    assert client.send(0, "POST", "/mcp", json=asked, headers=other).status_code == 406
+    for body in (b"", b"{", b"[]", b"7", b"\xff", b"[" * 9_000):
+        headers = {**accepts, "content-type": "application/json"}
+        assert client.send(0, "POST", "/mcp", content=body, headers=headers).status_code == 400
+    long = b" " * 20_000_000
+    assert client.send(0, "POST", "/mcp", content=long, headers=accepts).status_code == 413
+    assert client.send(0, "POST", "/mcp", json=asked, headers=accepts).status_code == 200

@@ -345,6 +345,20 @@ def test_the_routes_mount_into_an_application_of_ones_own(
         assert client.get(None, "/all", headers=boss).json() == 35
 
 
+def test_a_cursor_is_of_one_tenant(folder: Path, conninfo: str, socket_path: Path) -> None:
+    text = MANIFEST.replace("audience: app", "audience: app, tenant: org")
+    (folder / "assise.yaml").write_text(text)
+    with serve(folder, conninfo, socket_path) as client:
+
+        def get(tenant: str, path: str) -> httpx.Response:
+            token = sign(user_id(0), org=tenant)
+            return client.get(None, path, headers={"Authorization": f"Bearer {token}"})
+
+        cursor = get("a", "/api/projects?limit=2").json()["next"]
+        path = f"/api/projects?limit=2&cursor={cursor}"
+        assert [get(tenant, path).status_code for tenant in ("a", "b")] == [200, 400]
+
+
 def test_a_user_is_found_by_a_column(
     scene: Template, databases: Databases, tmp_path: Path, socket_path: Path
 ) -> None:
@@ -361,3 +375,20 @@ def test_a_user_is_found_by_a_column(
         headers = {"Authorization": f"Bearer {sign('auth0|9')}"}
         assert client.get(None, "/api/projects", headers=headers).status_code == 401
     databases.drop(conninfo)
+
+
+def test_what_a_request_writes_has_its_id(
+    folder: Path, conninfo: str, socket_path: Path, run: Callable[..., list[tuple[Any, ...]]]
+) -> None:
+    """The log of audited tables takes it from `app.request_id`."""
+    run(
+        "ALTER TABLE projects ALTER COLUMN data SET DEFAULT to_jsonb(current_setting('app.request_id', true))"
+    )
+    with serve(folder, conninfo, socket_path) as client:
+        given = {"X-Request-ID": "abc-7"}
+        made = client.send(0, "POST", "/api/projects", json={"name": "one"}, headers=given)
+        assert made.status_code == 201, made.text
+        assert made.json()["data"] == "abc-7"
+        other = client.send(0, "POST", "/api/projects", json={"name": "one"})
+        assert other.json()["data"] == other.headers["x-request-id"]
+    run("ALTER TABLE projects ALTER COLUMN data DROP DEFAULT")

@@ -253,15 +253,21 @@ def test_what_the_log_needs_is_ours_and_a_trigger_that_is_off_is_a_finding(
     assert report.exit_code == 3
 
 
-def test_revisions_alone_do_not_make_an_audited_database(hostile: Project, query: Query) -> None:
+def test_revisions_alone_make_an_audited_database(hostile: Project, query: Query) -> None:
     assert hostile.revisions().diff().others == []
     hostile.revisions().revise("start")
     query("DROP SCHEMA public CASCADE; DROP SCHEMA assise CASCADE; CREATE SCHEMA public")
-    with pytest.raises(UsageError, match="audit: true is for tables that migrate has made"):
-        hostile.revisions().apply()
-    hostile.migrate(confirm=confirm)
-    assert hostile.audit.check().findings == []
+    text = hostile.path.read_text()
+    plain = text.replace("    audit: true\n", "").replace(", personal: email", "")
+    hostile.path.write_text(plain)
+    hostile.revisions().apply()
+    assert query("SELECT to_regclass('audit_log')") == [(None,)]
+    hostile.path.write_text(text)
     assert not hostile.revisions().apply().steps
+    assert query("SELECT to_regclass('audit_log') IS NOT NULL") == [(True,)]
+    assert hostile.audit.check().findings == []
+    assert hostile.revisions().status().exit_code == 0
+    assert hostile.migrate(confirm=confirm).was_done
 
 
 def test_the_tables_go_on_without_assise(app: Project, query: Query) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
-from assise.audit.seal import seal_lines
+from assise.audit.seal import retire_log, seal_lines
 from assise.postgres.connection import Connection
 from assise.project import Project
+from assise.schema.audit import partition_kept_log
 
 Query = Callable[..., list[tuple[object, ...]]]
 pytestmark = pytest.mark.contract
@@ -155,6 +157,34 @@ def test_a_seal_never_holds_lines_of_two_months(app: Project, query: Query) -> N
     assert app.audit.check().findings == []
     query("DELETE FROM audit_log")
     assert [each.what for each in app.audit.check().findings] == ["removed"]
+
+
+def test_months_go_when_they_are_old_and_all_is_sealed(
+    app: Project, database: str, query: Query
+) -> None:
+    """The digests stay: the chain goes on, and what is gone with its month is no finding."""
+    text = app.path.read_text()
+    app.path.write_text(text.replace("name: app\n", "name: app\naudit_log: {keep: 24 months}\n"))
+    write(query, "a")
+    query("UPDATE audit_log SET at = '2020-01-01'")
+    write(query, "b")
+    head = app.audit.head()
+    assert head is not None
+    of = partition_kept_log(app.manifest, "public")
+    assert of is not None
+    with Connection(database) as connection, psycopg.connect(database) as late:
+        late.execute("SELECT pg_current_xact_id()")
+        write(query, "c")
+        later = datetime.now(UTC) + timedelta(days=900)
+        assert "1 line not sealed yet" in retire_log(connection, of, now=later)
+        late.rollback()
+    done = app.work(is_once=True).done
+    assert [said for name, said in done if "retire" in name] == [""]
+    with Connection(database) as connection:
+        assert "dropped audit_log_past" in retire_log(connection, of, now=later)
+    assert query("SELECT new ->> 'name' FROM audit_log") == []
+    report = app.audit.check(head.chain)
+    assert (report.exit_code, report.head and report.head.lines) == (0, 3)
 
 
 def test_the_worker_seals(app: Project, query: Query) -> None:

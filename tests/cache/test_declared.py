@@ -86,6 +86,10 @@ def test_values_and_counters(app: App) -> None:
         assert await daily.add(date="2026-01-01") == {"count": 1}
         added = await daily.add({"count": 2, "cents": 550}, date="2026-01-01")
         assert added == await daily.read(date="2026-01-01") == {"count": 3, "cents": 550}
+        for odd in (1.5, "1", True, 1 << 63):
+            with pytest.raises(UsageError, match="cannot be added"):
+                await daily.add({"count": 1, "cents": odd}, date="2026-01-01")  # type: ignore[dict-item]
+        assert await daily.read(date="2026-01-01") == added
         with pytest.raises(UsageError, match="no 'sesion' of type json") as raised:
             app.redis.value("sesion")
         assert "session" in raised.value.remedy
@@ -174,11 +178,14 @@ def test_a_job_is_done_once_tried_again_and_given_up(app: App) -> None:
         assert await queue.revive(job.id)
         async with queue.take() as again:
             assert again == QueuedJob(job.id, {"to": "c"}, 1)
-        async with queue.take(wait=0.05) as nothing:
-            assert nothing is None
+        for wait_s in (0.05, 0):
+            async with queue.take(wait=wait_s) as nothing:
+                assert nothing is None
         assert await queue.state() == QueueState(0, 0, 1, 0)
-        with pytest.raises(UsageError, match="does not fit its type"):
-            await queue.put({1: 2})
+        for odd in ({1: 2}, float("nan"), (1, 2), object()):
+            with pytest.raises(UsageError, match="no plain JSON") as raised:
+                await queue.put(odd)
+            assert "dictionaries whose keys are texts" in str(raised.value.remedy)
 
     run(app, work)
 

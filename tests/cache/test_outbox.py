@@ -198,6 +198,8 @@ def test_the_outbox_waits_while_redis_is_away_and_is_drained_before_it_is_asked(
                 async with app.session(user_id=1) as session:
                     await session.execute("UPDATE projects SET name = 'new' WHERE id = 1")
                 await app.cache.invalidate(["projects:2"])
+                assert app.cache.outbox is not None
+                await app.cache.outbox.settle()
                 assert len(query(WAITING)) == 2
                 assert await projects(1) == ["new", "p6"]
                 with pytest.raises(RedisError):
@@ -267,6 +269,24 @@ def test_a_session_is_part_of_the_key_with_its_user(shop: Project) -> None:
                 async with app.session(user_id=user, read_only=True) as session:
                     assert await mine(session) == [f"p{user}", f"p{user + 5}"]
             assert (app.cache.counts["mine"].loads, app.cache.counts["mine"].hits) == (2, 1)
+
+    asyncio.run(work())
+
+
+def test_the_tenant_of_the_session_around_is_part_of_the_key(shop: Project) -> None:
+    app = make_app(shop)
+    tenants = iter("abc")
+
+    @app.cache("ours", ttl=60)
+    async def ours() -> str:
+        return next(tenants)
+
+    async def work() -> None:
+        async with app:
+            for tenant, user, found in [("a", 1, "a"), ("b", 1, "b"), ("a", 2, "a")]:
+                async with app.session(user_id=user, tenant_id=tenant):
+                    assert await ours() == found
+            assert await ours() == "c"
 
     asyncio.run(work())
 

@@ -175,6 +175,16 @@ def test_what_is_asked_in_french(folder: Path, output: str) -> None:
         assert row == (content, str(asked[content]), str(max(moments).date()))
 
 
+def test_a_french_question_is_answered_by_meaning(folder: Path, output: str) -> None:
+    """Three projects about gardens, whose texts say neither *récolter* nor *dans mon*."""
+    assert "projects: 342 rows, 342 passages, 342 texts embedded" in output
+    found = output.partition("--method hybrid")[2].partition("== 6.")[0]
+    hits = re.findall(r"^\d\.\d\d +projects [0-9a-f-]{36}\s+(\w+)", found, re.MULTILINE)
+    assert hits == ["Potager"] * 3
+    assert found.count("jardin") >= 3
+    assert query(folder, "SELECT count(*) FROM _meaning_models") == [(1,)]
+
+
 def test_what_was_changed_stays(folder: Path, output: str) -> None:
     assert output
     assert query(

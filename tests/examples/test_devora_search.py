@@ -58,6 +58,7 @@ def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
     with databases.create_template(tmp_path_factory.mktemp("devora")) as template:
         dump = generate(template.folder / "dump", "--users", "60", "--seed", "3")
         shutil.copy(FOLDER / "assise.yaml", template.folder)
+        shutil.copytree(FOLDER / "sql", template.folder / "sql")
         project = Project(template.folder, to=template.conninfo)
         assert project.migrate(dump / "devora", confirm=confirm).exit_code == 0
         with psycopg.connect(template.conninfo) as session:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.dumps import confirm
@@ -17,9 +18,20 @@ from tests.scenes.commands import wait_until
 
 from assise.project import Project
 
-Query = Callable[..., list[tuple[object, ...]]]
+Query = Callable[..., list[tuple[Any, ...]]]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ismail"
 WRITERS, TRANSFERS = 50, 6
+TABLES = {
+    "core": set(
+        "users user_biometrics professional_cards wallets transfer_keys transactions commissions".split()
+    ),
+    "business": set(
+        "service_providers service_bookings shop_orders hotel_bookings real_estate_properties"
+        " recovery_cases".split()
+    ),
+    "analytics": {"user_stats", "wallet_stats"},
+}
+"""The materialized view is none of the tables of the information schema."""
 
 
 @pytest.fixture
@@ -73,3 +85,7 @@ def test_its_views_partitions_and_rules_are_there(ismail: Project, query: Query)
         (0,)
     ]
     assert ismail.revisions().diff().is_empty
+    found = query("""SELECT table_schema::text, array_agg(table_name::text ORDER BY table_name) FROM information_schema.tables
+        WHERE table_schema IN ('core', 'business', 'analytics') AND table_name !~ '_(past|far|\\d{4}_\\d\\d)$'
+        GROUP BY 1 ORDER BY 1""")
+    assert {schema: set(names) for schema, names in found} == TABLES

@@ -131,6 +131,20 @@ def test_one_query_for_each_thousand_distinct_keys_and_none_for_known_ones(pair:
     pair.query("ALTER TABLE plans DISABLE ROW LEVEL SECURITY")
 
 
+def test_a_loader_reads_other_columns_of_a_row_that_it_has_read(pair: Pair) -> None:
+    async def use(app: App) -> list[object]:
+        loader, rows = app.loader(role="admin"), [{"plan": 7}]
+        asked = (["id"], ["name"], None)
+        found = [
+            await loader.merge(rows, key="plan", into="it", table="plans", columns=columns)
+            for columns in asked
+        ]
+        return [each.rows[0]["it"] for each in found]
+
+    whole = {"id": 7, "name": "plan 7"}
+    assert pair.act(use) == [{"id": 7}, {"name": "plan 7"}, whole]
+
+
 KEYS: list[tuple[str, object, object]] = [
     ("users", None, None),
     ("users", "no uuid", "fallback"),

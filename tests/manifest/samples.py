@@ -32,6 +32,7 @@ roles: {prefix: devora}
 legacy_uuids: java
 sql: [sql/views.sql]
 views: {days: {file: sql/days.sql, materialized: {refresh: "5 minutes", key: [day]}}}
+audit_log: {keep: "24 months", then: detach}
 
 collections:
   users: {indexes: [{columns: [email], unique: true}, [status, -created_at]], columns: true}

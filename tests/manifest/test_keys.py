@@ -31,7 +31,7 @@ SCHEMA |= {"soft_delete", "partition", "audit", "generated", "timestamps"}
 SCHEMA |= {"schemas", "api", "identity", "search", "embed", "search_log", "cache", "analytics"}
 ELSEWHERE_KEYS = {"on", "mirror", "fallback"}
 NOTHING = set("assise name postgres http mongo collections redis redis_keys was sql views".split())
-NOTHING |= {"chat"} | ELSEWHERE_KEYS
+NOTHING |= {"chat", "audit_log"} | ELSEWHERE_KEYS
 PLACES = {
     "manifest": (),
     "table": ("tables", "users"),
@@ -122,6 +122,7 @@ CHANGES = {
     ("manifest", "search"): ("dimensions: 512", "dimensions: 256"),
     ("manifest", "chat"): ('timeout: "20s"', 'timeout: "21s"'),
     ("manifest", "search_log"): ("90 days", "9 days"),
+    ("manifest", "audit_log"): ("24 months", "9 months"),
     ("manifest", "mongo"): ("max_pool_size: 50", "max_pool_size: 60"),
     ("manifest", "collections"): ("keep: {made_at", "keep: {sent_at"),
     ("manifest", "analytics"): ("Europe/Paris", "Africa/Cairo"),
@@ -346,7 +347,8 @@ MISTAKES = [
         (
             "assise.yaml:6: kept_day: is not a manifest key here\n"
             "Did you mean kept_days? Known:"
-            f" {KNOWN.removesuffix(', sql, views.')}, token, kept_days, sql, views."
+            f" {KNOWN.removesuffix(', sql, views, audit_log.')}, token, kept_days, sql, views,"
+            " audit_log."
         ),
     ),
 ]

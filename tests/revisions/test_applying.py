@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from random import Random
+from time import monotonic
 
 import psycopg
 import pytest
@@ -18,7 +21,7 @@ from tests.scenes.commands import wait_until
 
 from assise.errors import BusyError, TargetError, ViolationError
 from assise.postgres.connection import Connection
-from assise.postgres.steps import Runner
+from assise.postgres.steps import LOCK_TIMEOUT_S, Runner
 from assise.project import Project
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -129,6 +132,24 @@ def test_a_lock_that_cannot_be_had_names_who_has_it(database: str) -> None:
         runner.run_together(["ALTER TABLE t ADD b int"], ["t"], lambda: None)
 
 
+def test_changes_in_place_give_way_to_others_too_and_name_them(
+    shop_before: Project, database: str, query: Query
+) -> None:
+    change(shop_before, "indexes: [[state, -price]]", "indexes: [[state, -price], [price]]")
+    said: list[str] = []
+    with holding(database, "LOCK TABLE orders IN SHARE UPDATE EXCLUSIVE MODE") as other:
+
+        def tell(line: str) -> None:
+            said.append(line)
+            if "waiting for a lock" in line:
+                other.rollback()
+
+        pid = other.info.backend_pid
+        Project(shop_before.path, to=database, log=tell).load()
+    assert any(f"waiting for a lock; process {pid}" in line for line in said)
+    assert query("SELECT to_regclass('orders_price_idx') IS NOT NULL") == [(True,)]
+
+
 def test_an_index_that_rows_break_is_dropped(database: str) -> None:
     with Connection(database) as connection:
         connection.execute("CREATE TABLE t (a int); INSERT INTO t VALUES (1), (1)")
@@ -211,3 +232,140 @@ def test_rows_that_break_a_step_name_its_line_and_the_way_out(shop: Project, que
 def test_undo_forgets_the_revisions(shop: Project, query: Query) -> None:
     assert shop.undo(confirm=confirm).is_done
     assert query("SELECT to_regnamespace('assise'), to_regclass('users')") == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("ALTER TABLE nowhere ADD COLUMN a int", 'relation "nowhere" does not exist'),
+        ("UPDATE orders SET nothing = 1", 'column "nothing" of relation'),
+        ("UPDATE orders SET price = 1 / (price - 9.5)", "division by zero"),
+        ("INSERT INTO users (id) SELECT id FROM users LIMIT 1", "users_pkey"),
+        ("SELECT nothing(1)", "function nothing(integer) does not exist"),
+    ],
+)
+def test_wrong_sql_is_named_with_its_line_and_what_was_done_is_taken_back(
+    shop: Project, query: Query, statement: str, says: str
+) -> None:
+    change(shop, "who buys", "buyers")
+    text = revise(shop, "buyers")
+    path = folder_of(shop) / "0002_buyers.sql"
+    path.write_text(text.replace("-- assise: down", f"{statement};\n\n-- assise: down", 1))
+    with pytest.raises(TargetError, match=rf"0002_buyers\.sql:\d+: .*{re.escape(says)}") as refused:
+        shop.revisions().apply()
+    assert "assise schema revert" in refused.value.remedy
+    assert query("SELECT step, is_done FROM assise.step") == [(1, True)]
+    shop.revisions().revert()
+    assert query("SELECT max(number) FROM assise.revision") == [(1,)]
+    assert shop.revisions().status().drift.is_empty
+
+
+def test_a_full_disk_leaves_a_revision_that_goes_on(shop: Project, query: Query) -> None:
+    add_indexes(shop)
+    body = "BEGIN RAISE disk_full USING MESSAGE = 'could not extend file'; END"
+    query(f"CREATE FUNCTION full_disk() RETURNS event_trigger LANGUAGE plpgsql AS '{quoted(body)}'")
+    query(
+        "CREATE EVENT TRIGGER full_disk ON ddl_command_start WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION full_disk()"
+    )
+    with pytest.raises(TargetError, match="could not extend file"):
+        shop.revisions().apply()
+    query("DROP EVENT TRIGGER full_disk; DROP FUNCTION full_disk")
+    assert query(INVALID) == [(0,)]
+    assert query("SELECT step, is_done FROM assise.step") == [(1, False)]
+    assert shop.revisions().apply().steps == {"0002 indexes": 2}
+    check_same(shop)
+
+
+def quoted(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def write_much(project: Project) -> None:
+    """A revision with steps of each kind."""
+    change(project, "email: {type: text, unique: true}", "email: {type: text, not_null: true}")
+    change(
+        project,
+        "state: {type: text}",
+        "state: {type: text, check: \"state <> ''\"}\n      note: {type: text, default: x, not_null: true}",
+    )
+    change(
+        project,
+        "indexes: [[state, -price]]",
+        "indexes: [[price], [note], {columns: [state, id], unique: true}]",
+    )
+    revise(project, "much")
+
+
+@pytest.mark.soak
+def test_kills_anywhere_end_up_and_down_where_no_kill_does(
+    shop: Project, query: Query, database: str
+) -> None:
+    write_much(shop)
+    random, kills = Random(), 0
+    for verb in ("apply", "revert", "apply"):
+        for _ in range(60):
+            place = str(shop.path.parent)
+            command = [
+                sys.executable,
+                "-m",
+                "assise",
+                "schema",
+                verb,
+                "-f",
+                place,
+                "--to",
+                database,
+            ]
+            command += ["--drop", "orders.note"]
+            process = subprocess.Popen(
+                command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            done = "SELECT count(*) FROM assise.step"
+            before, steps = query(done), random.randrange(1, 4)
+            while process.poll() is None and abs(query(done)[0][0] - before[0][0]) < steps:  # type: ignore[operator]
+                pass
+            if process.poll() is None:
+                process.kill()
+                kills += 1
+            process.wait()
+            if process.returncode in {0, 2}:
+                break
+        wait_until(lambda: query(BUILDS) == [(0,)], "the end of what was killed")
+    assert kills > 5
+    assert query(INVALID) == [(0,)]
+    check_same(shop)
+    assert shop.verify().exit_code == 0
+
+
+@pytest.mark.soak
+def test_a_writer_waits_no_longer_than_a_lock_is_tried_for(shop: Project, database: str) -> None:
+    write_much(shop)
+    is_over, waits = threading.Event(), list[float]()
+
+    def write() -> None:
+        with psycopg.connect(database, autocommit=True) as connection:
+            while not is_over.is_set():
+                began = monotonic()
+                connection.execute(
+                    "INSERT INTO users (name, email) VALUES ('n', gen_random_uuid())"
+                )
+                connection.execute("UPDATE orders SET state = 'seen' WHERE state = 'none'")
+                waits.append(monotonic() - began)
+
+    def report() -> None:
+        with holding(database, "SELECT count(*) FROM users, orders"):
+            is_over.wait(5)
+
+    threads = [threading.Thread(target=write), threading.Thread(target=report)]
+    for thread in threads:
+        thread.start()
+    try:
+        for verb in (shop.revisions().apply, shop.revisions().revert, shop.revisions().apply):
+            verb(drop=["orders.note"])
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert len(waits) > 10
+    assert max(waits) < LOCK_TIMEOUT_S + 0.2
+    check_same(shop)

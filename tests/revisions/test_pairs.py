@@ -14,13 +14,14 @@ from tests.scenes.databases import Databases
 from assise.errors import UsageError
 from assise.project import Project
 
-PAIRS = 30
+PAIRS, FEW = 30, 6
 COLUMNS = {
     "a": ["text", "varchar(10)", "varchar(20)"],
     "b": ["int4", "int8"],
     "c": ["numeric(8,2)", "numeric(10,2)", "numeric"],
     "d": ["timestamptz"],
     "e": ["text"],
+    "f": ["text"],
 }
 KEYS = {
     "a": ["unique: true", "not_null: true", "default: x", 'values: [x, "y z"]', "comment: it's"],
@@ -28,7 +29,12 @@ KEYS = {
     "c": ["not_null: true", "default: '0'"],
     "d": ["default: now()", "not_null: true"],
     "e": ["references: users(e)", "comment: e"],
+    "f": ["not_null: true", "unique: true", "comment: made"],
 }
+FORMULAS = ["left(a, 3)", "a || e"]
+TIMES = "    timestamps: true\n"
+TIME_COLUMNS = "      created_at: timestamptz\n      updated_at: timestamptz\n"
+
 INDEXES = [
     "[a, -b]",
     "{columns: [b], unique: true}",
@@ -49,7 +55,10 @@ def manifests(draw: st.DrawFn) -> str:
     for table in ("users", "notes"):
         lines.append(f"  {table}:\n    collection: {table}\n    primary_key: id\n")
         lines += [draw(st.sampled_from(RULES)) if table == "users" else "    access: none\n"]
+        has_times = draw(st.booleans())
+        lines += [TIMES] if has_times else []
         lines.append("    columns:\n      id: {type: uuid, from: _id}\n")
+        lines += [TIME_COLUMNS] if has_times else []
         for name, types in COLUMNS.items():
             if name in "ae" or draw(st.booleans()) or draw(st.booleans()):
                 lines.append(f"      {name}: {draw(write_column(table, name, types))}\n")
@@ -69,16 +78,30 @@ def write_column(draw: st.DrawFn, table: str, name: str, types: list[str]) -> st
     if name == "e":
         keys = [key for key in keys if "references" not in key or table == "notes"]
         keys += ["unique: true"] if table == "users" else []
+    if name == "f":
+        keys.append(f"generated: '{draw(st.sampled_from(FORMULAS))}'")
     kind = draw(st.sampled_from(types))
     return "{" + ", ".join([f'type: "{kind}"', *keys]) + "}"
+
+
+@pytest.mark.contract
+@settings(max_examples=FEW)
+@given(first=manifests(), second=manifests())
+def test_revisions_make_what_the_manifest_makes(
+    databases: Databases, first: str, second: str
+) -> None:
+    check_pair(databases, first, second)
 
 
 @pytest.mark.soak
 @settings(max_examples=PAIRS)
 @given(first=manifests(), second=manifests())
-def test_revisions_make_what_the_manifest_makes(
-    databases: Databases, first: str, second: str
-) -> None:
+def test_so_do_those_of_many_pairs(databases: Databases, first: str, second: str) -> None:
+    check_pair(databases, first, second)
+
+
+def check_pair(databases: Databases, first: str, second: str) -> None:
+    """Apply a revision between two manifests up, down and up, beside a fresh build."""
     database = databases.create()
     try:
         with TemporaryDirectory() as folder:
@@ -88,7 +111,8 @@ def test_revisions_make_what_the_manifest_makes(
             project.revisions().apply()
             check_same(project)
             Path(folder, "assise.yaml").write_text(second)
-            drop = [f"{table}.{name}" for table in ("users", "notes") for name in COLUMNS]
+            names = [*COLUMNS, "created_at", "updated_at"]
+            drop = [f"{table}.{name}" for table in ("users", "notes") for name in names]
             try:
                 path = project.revisions().revise("next", drop=drop)
             except UsageError as error:

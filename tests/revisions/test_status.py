@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from tests.revisions.changing import change, check_same, revise
@@ -69,16 +72,49 @@ def test_a_database_from_before_is_marked_if_it_is_as_the_revision_says(
     databases.drop(other)
 
 
+@pytest.mark.contract
 def test_without_createdb_another_server_or_a_clear_error(
     shop: Project, query: Query, database: str
 ) -> None:
     query("CREATE ROLE modest LOGIN NOSUPERUSER NOCREATEDB")
     query("GRANT ALL ON SCHEMA public, assise TO modest")
     query("GRANT ALL ON ALL TABLES IN SCHEMA public, assise TO modest")
-    modest = Project(shop.path, to=f"{database} user=modest")
+    place = Path(mkdtemp(dir="/tmp"))
+    shutil.copytree(shop.path.parent, place, dirs_exist_ok=True)
+    place.chmod(0o755)
+    modest = Project(place, to=f"{database} user=modest")
     try:
         verbs = modest.revisions(scratch=database)
         assert verbs.diff().is_empty
+        if query("SHOW server_version_num") < [("180000",)]:
+            says = "may not create databases.*the embedded server is PostgreSQL 18"
+            with pytest.raises(UsageError, match=says) as refused:
+                modest.revisions().diff()
+            assert "give --scratch URL" in refused.value.remedy
+        else:
+            assert modest.revisions().diff().is_empty
     finally:
+        modest.workspace.embedded.stop(immediate=True)
+        shutil.rmtree(place)
         query("DROP OWNED BY modest")
         query("DROP ROLE modest")
+
+
+def test_a_scratch_database_of_a_killed_command_goes_and_others_stay(
+    shop: Project, query: Query
+) -> None:
+    names = ("left_long_ago", "made_just_now", "not_ours")
+    comments = ("assise: a scratch database of 1", None, "assise: a scratch")
+    for name, comment in zip(names, comments, strict=True):
+        query(f"CREATE DATABASE {name}")
+        now = "format('assise: a scratch database of %%s', extract(epoch FROM now())::int)"
+        said = query(f"SELECT quote_literal({now})")[0][0] if comment is None else f"'{comment}'"
+        query(f"COMMENT ON DATABASE {name} IS {said}")
+    change(shop, "who buys", "buyers")
+    revise(shop, "buyers")
+    found = "SELECT datname::text FROM pg_database WHERE datname = ANY (%s) ORDER BY 1"
+    assert query(found, [[*names]]) == [("made_just_now",), ("not_ours",)]
+    scratch = "SELECT count(*) FROM pg_database WHERE datname LIKE 'assise\\_scratch\\_%%'"
+    assert query(scratch) == [(0,)]
+    for name in names[1:]:
+        query(f"DROP DATABASE {name}")

@@ -88,6 +88,45 @@ def test_a_changed_view_keeps_its_index(viewed: Project, query: Query) -> None:
     assert viewed.revisions().status().drift.is_empty
 
 
+def test_a_changed_view_comes_again_with_those_of_ours_that_read_it(
+    viewed: Project, query: Query
+) -> None:
+    """Also a plain one that loses a column; rights that were granted by hand stay."""
+    folder = viewed.path.parent / "sql"
+    change(viewed, "  dear: {", "  a_most: {file: sql/a_most.sql}\n  dear: {")
+    (folder / "a_most.sql").write_text("SELECT max(n) AS most FROM by_state JOIN dear ON true")
+    revise(viewed, "most")
+    viewed.revisions().apply()
+    query("GRANT SELECT ON by_state, dear, a_most TO pg_monitor")
+    (folder / "by_state.sql").write_text(FILES["by_state"].replace("count(*)", "count(*) + 1"))
+    (folder / "dear.sql").write_text("SELECT price AS much FROM orders WHERE price > 5")
+    (folder / "b_new.sql").write_text("SELECT much FROM dear")
+    change(viewed, "  dear: {", "  a_first: {file: sql/b_new.sql}\n  dear: {")
+    revise(viewed, "other")
+    for _ in range(2):
+        viewed.revisions().apply()
+        assert viewed.revisions().diff().differences == []
+        run_job(viewed)
+        query("UPDATE assise.refresh SET refreshed_at = refreshed_at - interval '1 hour'")
+        assert query("SELECT most FROM a_most") == [(301,)]
+        assert query("SELECT DISTINCT much FROM a_first") == [(9.5,)]
+        granted = (
+            "SELECT count(*) FROM information_schema.role_table_grants WHERE grantee = 'pg_monitor'"
+        )
+        assert query(f"{granted} AND table_name IN ('dear', 'a_most')") == [(2,)]
+        assert query("SELECT has_table_privilege('pg_monitor', 'by_state', 'SELECT')") == [(True,)]
+        viewed.revisions().revert()
+        assert viewed.revisions().status().drift.is_empty
+
+
+def test_views_that_read_each_other_are_named(viewed: Project) -> None:
+    folder = viewed.path.parent / "sql"
+    (folder / "dear.sql").write_text("SELECT * FROM public.statements")
+    (folder / "statements.sql").write_text('SELECT 1 AS a FROM orders JOIN "dear" USING (id)')
+    with pytest.raises(UsageError, match="the views dear, statements read each other"):
+        viewed.revisions().diff()
+
+
 def test_what_others_have_on_a_view_is_refused(viewed: Project, query: Query) -> None:
     query("CREATE VIEW theirs AS SELECT n FROM by_state")
     file = viewed.path.parent / "sql" / "by_state.sql"

@@ -217,3 +217,25 @@ def test_a_search_does_not_read_the_room_of_rows_that_were_fresh(
         assert ask(session, "books", "newwor*")
         session.execute("SELECT pg_stat_force_next_flush()")
     assert query(read)[0][0] - before[0][0] < pages // 10
+
+
+def test_words_that_stand_in_many_arrays_are_merged(
+    library: Project, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (
+        "SELECT owner, word, max(spelling), sum(n), min(first), max(last) FROM _search_vocabulary_books"
+        " CROSS JOIN unnest(words, spellings, counts, firsts, lasts) AS u (word, spelling, n, first, last)"
+        " GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    before = query(words)
+    query(
+        "DELETE FROM _search_vocabulary_books; UPDATE _search_state SET learned = 0 WHERE name = 'books'"
+    )
+    monkeypatch.setattr(build, "LEARNED", 20)
+    monkeypatch.setattr(build, "MERGED", 0)
+    library.search.build()
+    assert query(words) == before
+    parts = (
+        "SELECT count(*) FROM _search_vocabulary_books WHERE owner <> '' GROUP BY owner, initial"
+    )
+    assert max(count for (count,) in query(parts)) <= 7

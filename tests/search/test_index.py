@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from psycopg.errors import InsufficientPrivilege
 from psycopg.types.json import Jsonb
+from tests.dumps import confirm
 from tests.scenes.databases import Template
 from tests.search.asking import Session, ask, sign_in
 
@@ -123,6 +124,69 @@ def test_statistics_are_counted_again_when_rows_double(
     assert library.search.status()[0].generation == 2
     with sign_in(database, role="admin", plan="blocks") as session:
         assert len(ask(session, "books", "newword", 1000)) == 411
+
+
+def test_a_row_of_a_block_that_changes_its_owner_is_found_by_the_new_one_alone(
+    library: Project, database: str, query: Query
+) -> None:
+    query("UPDATE books SET text = 'changinghands' WHERE user_id = 1")
+    library.search.build()
+    keys = {plan: _find_in(database, 1, plan) for plan in ("rows", "blocks")}
+    assert keys["blocks"] == keys["rows"] != []
+    assert _find_in(database, 2, "blocks") == []
+    query("UPDATE books SET user_id = 2 WHERE text = 'changinghands'")
+    for _ in range(2):
+        assert _find_in(database, 1, "blocks") == []
+        assert _find_in(database, 2, "blocks") == keys["rows"]
+        library.search.build()
+
+
+def test_blocks_are_read_by_the_rows_of_their_owner(
+    library: Project, database: str, query: Query
+) -> None:
+    query("UPDATE books SET text = 'ofoneowner' WHERE user_id = 1")
+    library.search.build()
+    assert len(_find_in(database, 1, "blocks", "ofoneowner")) > 1
+    query("DELETE FROM _search_owned_books WHERE owner = '0=1'")
+    assert _find_in(database, 1, "blocks", "ofoneowner") == []
+    assert len(_find_in(database, 1, "rows", "ofoneowner")) > 1
+
+
+def test_after_another_rule_blocks_are_sealed_again(
+    library: Project, database: str, query: Query
+) -> None:
+    owned = "SELECT count(*) FROM _search_owned_books"
+    query("COMMENT ON TABLE _search_owned_books IS NULL")
+    query(
+        "UPDATE assise.search_object SET create_sql = create_sql || ' '"
+        " WHERE name = '_search_owned_books'"
+    )
+    (before,) = query(owned)[0]
+    library.load(None, confirm=confirm)
+    assert query(owned) == [(0,)]
+    assert library.search.status()[0].sealed == 0
+    found = _find_in(database, 1, "blocks", "w3")
+    library.search.build()
+    assert query(owned) == [(before,)]
+    assert _find_in(database, 1, "blocks", "w3") == found != []
+
+
+def _find_in(database: str, user: int, plan: str, text: str = "changinghands") -> list[int]:
+    with sign_in(database, user, plan=plan) as session:
+        return sorted(int(str(key[0])) for key, _ in ask(session, "books", text, 1000))
+
+
+def test_no_hit_has_a_score_of_zero(template: Template) -> None:
+    with sign_in(template.conninfo, 1) as session:
+        session.execute(
+            "INSERT INTO books (id, user_id, title, text) VALUES (1000, 1, %s, '')",
+            ["rareword " * 9],
+        )
+        words = " ".join(["rareword"] * 10)
+        scores = [score for _, score in ask(session, "books", f"{words} w1", 100)]
+    assert scores[0] == 1
+    assert len(scores) > 1
+    assert 0.01 <= scores[-1] < 0.1
 
 
 def test_a_long_document_is_found_by_its_end(template: Template) -> None:

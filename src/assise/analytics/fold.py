@@ -78,11 +78,10 @@ def _fold_batch(connection: Connection, zone: str) -> bool:
         connection.execute(QUERIES["erase_late"], parameters)
         rows = fetch_rows(connection, QUERIES.fill("merges"), parameters)
         ids = {each for row in rows for each in (row["distinct_id"], row["other"]) if each}
-        parameters["ids"] = sorted(ids)
+        parameters |= {"ids": sorted(ids), "alone": not rows}
         connection.execute(QUERIES.fill("add_identities"), parameters)
-        changes = run(read_changes(place, zone), connection)
+        changes = run(read_changes(place, zone, rows), connection)
         _write(connection, changes, state, parameters)
-        connection.execute(QUERIES.fill("own_identities"), parameters)
     return True
 
 

@@ -71,21 +71,26 @@ def move(persons: BitMap, moved: Mapping[int, int], old: BitMap) -> BitMap:
     return (persons - old) | make_bitmap([moved[each] for each in found])
 
 
-def read_changes(place: Mapping[str, object], zone: str) -> Asking[EventChanges]:
-    """What the events between two places change."""
+def read_changes(
+    place: Mapping[str, object], zone: str, kept: Sequence[Record] | None = None
+) -> Asking[EventChanges]:
+    """What the events between two places change; `kept` are their merges, where all ids are known."""
     parameters: dict[str, object] = {**place, "zone": zone, "shared": sorted(SHARED_IDS)}
-    rows = yield QUERIES.fill("merges"), parameters
+    rows = kept
+    if rows is None:
+        rows = yield QUERIES.fill("merges"), parameters
+    parts = {} if kept is None else {"numbers": QUERIES["nobody"]}
     merges = [Merge(row["distinct_id"], row["other"], row["identifies"]) for row in rows]
     ids = {id_ for each in merges for id_ in (each.distinct_id, each.other) if id_ is not None}
     parameters["ids"] = sorted(ids)
-    persons = yield from _find_persons(parameters) if ids else _nobody()
+    persons = yield from _find_persons(parameters, parts) if ids else _nobody()
     persons.merge_all(merges)
     moved = {old: persons.find(old) for old in persons.moved}
     changes = EventChanges(moved=moved, named=persons.named, refused=persons.refused)
     changes.aliases = {id_: persons.find(each) for id_, each in persons.of.items()}
     changes.users |= make_bitmap(sorted(persons.named))
     old = make_bitmap(sorted(moved))
-    for row in (yield QUERIES.fill("groups"), parameters):
+    for row in (yield QUERIES.fill("groups", **parts), parameters):
         found = move(make_bitmap(row["persons"]), moved, old)
         changes.users |= move(make_bitmap(row["users"]), moved, old)
         event, day = row["event"], row["day"]
@@ -106,10 +111,10 @@ def _nobody() -> Asking[Persons]:
     return Persons({}, set())
 
 
-def _find_persons(parameters: Mapping[str, object]) -> Asking[Persons]:
+def _find_persons(parameters: Mapping[str, object], parts: Mapping[str, str]) -> Asking[Persons]:
     known = yield QUERIES["identities"], parameters
     of = {row["distinct_id"]: row["person"] for row in known}
-    for row in (yield QUERIES.fill("unknown"), parameters):
+    for row in (yield QUERIES.fill("unknown", **parts), parameters):
         of[row["distinct_id"]] = row["person"]
     return Persons(of, {row["person"] for row in known if row["is_identified"]})
 

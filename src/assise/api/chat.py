@@ -126,6 +126,7 @@ def describe_chat() -> JsonMap:
             "citations": {"type": "array", "items": {"type": "object"}},
             "is_answered": {"type": "boolean"},
             "problem": {"type": ["string", "null"]},
+            "warning": {"type": ["string", "null"]},
             "question": {"type": "string"},
             "conversation_id": {"type": ["string", "null"]},
         },

@@ -26,6 +26,7 @@ from assise.errors import AssiseError
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.manifest.sections.http import HTTP, Http
 from assise.monitor.verbs import MetricSample
+from assise.postgres.rights import REQUEST_ID
 from assise.settings import CONCURRENCY, TIMEOUT
 
 ID_HEADER = "x-request-id"
@@ -112,6 +113,7 @@ class _Exchange:
     async def run(self) -> None:
         begun = perf_counter()
         self.id = _find_id(self.scope)
+        request = REQUEST_ID.set(self.id)
         self.edge.running += 1
         self.edge.metrics.running.set(self.edge.running)
         failure = ""
@@ -130,6 +132,7 @@ class _Exchange:
             failure = describe(error)
             await self._refuse(500, "something failed here")
         finally:
+            REQUEST_ID.reset(request)
             self.edge.running -= 1
             self.edge.metrics.running.set(self.edge.running)
             self._note(perf_counter() - begun, failure)

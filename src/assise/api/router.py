@@ -8,8 +8,10 @@ from typing import NamedTuple
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
+from starlette import routing
 from starlette.responses import Response
 
+from assise.api.agent import MCP, AgentEndpoint
 from assise.api.capture import find_capture
 from assise.api.chat import ChatEndpoints, describe_chat
 from assise.api.context import Context
@@ -19,6 +21,7 @@ from assise.api.problems import Endpoint, answering
 from assise.api.resources import RESTORE, TableEndpoints
 from assise.api.search import SearchEndpoints, describe_search, describe_suggest
 from assise.app import App
+from assise.extras import is_installed
 from assise.schema.resources import Resource
 from assise.types.names import read_modifiers
 
@@ -84,6 +87,10 @@ def make_router(app: App) -> APIRouter:
             tags=["search"],
             openapi_extra=describe_chat(),
             status_code=None,
+        )
+    if chat.tables and is_installed("mcp"):
+        router.routes.append(
+            routing.Route(MCP, AgentEndpoint(context), methods=["POST"], name="mcp")
         )
     if capture := find_capture(app):
         router.routes.extend(capture.list_routes())

@@ -20,6 +20,7 @@ from assise.manifest.sections.search import SEARCH
 from assise.wording import nearest, show
 
 LIMIT, MAX_LIMIT, MAX_SUGGESTIONS = 10, 100, 20
+_TEXTS = ("query_id", "did_you_mean", "next", "warning")
 _PRIVATE = {"Cache-Control": "private, no-store", "Vary": "Authorization"}
 
 
@@ -103,7 +104,7 @@ def describe_search() -> JsonMap:
             "estimated": {"type": "boolean"},
             "inexact": {"type": "boolean"},
             "execution_time_ms": {"type": "number"},
-            **{name: {"type": ["string", "null"]} for name in ("query_id", "did_you_mean", "next")},
+            **{name: {"type": ["string", "null"]} for name in _TEXTS},
         },
     }
     cursor = _parameter("cursor", "`next` of the page before.")

@@ -9,16 +9,19 @@ above all of the server: they are sealed first, and a new era begins behind them
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import NamedTuple
 
 from assise.audit.tables import QUERIES
 from assise.manifest.sections.audit import LOG_NAME, SEAL_NAME
 from assise.postgres import locks
 from assise.postgres.connection import Connection
-from assise.postgres.partitions import list_partitions
+from assise.postgres.partitions import list_partitions, run_partitions
 from assise.schema.audit import partition_log
+from assise.schema.partitions import Partitioning
 from assise.schema.sql import quote
 from assise.wording import count_of
+from assise.workspace import keep_silent
 
 BATCH = 10_000
 PATIENCE_S = 10
@@ -136,6 +139,21 @@ def _find_oldest(connection: Connection, schema: str) -> object:
         if (found and all(each.lower for each in found))
         else None
     )
+
+
+def retire_log(connection: Connection, of: Partitioning, *, now: datetime | None = None) -> str:
+    """Retire the months of the log that are old enough; says which, or why they stay.
+
+    Lines that wait for a seal would leave without a proof: their months stay until they have one.
+
+    Raises:
+        BusyError: another session seals, or is at work on the partitions.
+    """
+    seal_lines(connection, of.schema)
+    waiting = describe_waiting(connection, of.schema)
+    if waiting:
+        return waiting
+    return str(run_partitions(connection, of, log=keep_silent, now=now))
 
 
 def read_head(connection: Connection, schema: str) -> AuditHead | None:

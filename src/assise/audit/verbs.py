@@ -14,6 +14,7 @@ from assise.audit.seal import (
     check_log,
     describe_waiting,
     read_head,
+    retire_log,
     seal_lines,
 )
 from assise.audit.tables import QUERIES, find_missing
@@ -22,12 +23,13 @@ from assise.manifest.sections.audit import LOG_NAME
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.personal import PERSONAL
 from assise.postgres.connection import Connection
-from assise.schema.audit import list_audit_objects, list_audited
+from assise.schema.audit import list_audit_objects, list_audited, partition_kept_log
+from assise.schema.partitions import Partitioning
 from assise.schema.sql import equate, qualify, quote, quote_table
 from assise.wording import count_of, nearest
 from assise.workspace import Job, LoadedTables, OpenTables
 
-CRON = "* * * * *"
+CRON, HOURLY = "* * * * *", "41 * * * *"
 
 
 @dataclass(frozen=True)
@@ -132,10 +134,17 @@ class AuditVerbs:
 
 
 def list_jobs(tables: LoadedTables) -> Sequence[Job]:
-    """Each minute new lines are sealed."""
+    """Each minute new lines are sealed, and each hour old months go where they are not kept."""
     if not list_audited(tables.manifest):
         return []
-    return [Job("seal the audit log", CRON, partial(_seal, schema=tables.schema), as_owner=True)]
+    jobs = [Job("seal the audit log", CRON, partial(_seal, schema=tables.schema), as_owner=True)]
+    if of := partition_kept_log(tables.manifest, tables.schema):
+        jobs.append(Job("retire the audit log", HOURLY, partial(_retire, of=of), as_owner=True))
+    return jobs
+
+
+def _retire(connection: Connection, _should_stop: Callable[[], bool], *, of: Partitioning) -> str:
+    return retire_log(connection, of)
 
 
 def _seal(connection: Connection, should_stop: Callable[[], bool], *, schema: str) -> str:

@@ -133,8 +133,13 @@ class CounterKey(_Keyed):
         """Add to numbers; what they are now. It is sent once: a lost answer is an error.
 
         Raises:
-            UsageError: the fields are not those of the pattern. RedisError: Redis does not answer.
+            UsageError: the fields are not those of the pattern, or what is added is no whole number
+            of 64 bits: then nothing is added. RedisError: Redis does not answer.
         """
+        for name, number in by.items():
+            if type(number) is not int or not -(1 << 63) <= number < 1 << 63:
+                remedy = "Add whole numbers: cents in place of euros."
+                raise UsageError(f"{name}: {number!r} cannot be added", remedy=remedy)
         keep_ms = round((self.declared.keep_s or 0) * 1000)
         pairs = [each for pair in by.items() for each in pair]
         with translated(self.client.target):

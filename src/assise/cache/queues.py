@@ -79,7 +79,7 @@ class JobQueue:
 
     @asynccontextmanager
     async def take(self, *, wait: Time = 5) -> AsyncIterator[QueuedJob | None]:
-        """The next job while the block runs; None where there is none in time.
+        """The next job while the block runs; None where there is none in time, or now with 0.
 
         The job is done at the end of the block. An exception is raised on, and the job is tried
         again, ever later, or given up.
@@ -87,7 +87,8 @@ class JobQueue:
         Raises:
             RedisError: Redis does not answer.
         """
-        job = await self._next(time.monotonic() + read_seconds(wait, "wait"))
+        wait_s = read_seconds(wait, "wait") if wait else 0.0
+        job = await self._next(time.monotonic() + wait_s)
         if job is None:
             yield None
             return

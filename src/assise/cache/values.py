@@ -113,10 +113,13 @@ def encode_json(value: object, name: str) -> str:
     Raises:
         UsageError: it is no plain JSON.
     """
+    remedy = "Put texts, finite numbers, lists, and dictionaries whose keys are texts."
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    except (TypeError, ValueError) as error:
-        raise _unfit(name, str(error)) from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"{name}: the value is no plain JSON: {error}", remedy=remedy) from error
     if json.loads(text) != value:
-        raise _unfit(name, "it would come back as another one")
+        raise UsageError(
+            f"{name}: the value is no plain JSON: it would come back as another one", remedy=remedy
+        )
     return text

@@ -366,6 +366,9 @@ def _check_tags(tags: Sequence[str]) -> None:
     if isinstance(tags, str):
         raise UsageError("tags are a list, not a text", remedy=f"Write tags=[{tags!r}].")
     for tag in tags:
+        if not isinstance(tag, str):
+            remedy = f"Write it as functions do, such as 'projects:{tag}'."
+            raise UsageError(f"the tag {tag!r} is no text", remedy=remedy)
         if "{" in tag:
             Template(tag)
             raise UsageError(f"the field in {tag!r} has no value", remedy="Fill it in: f'…'.")

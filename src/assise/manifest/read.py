@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from assise.errors import ManifestError
+from assise.manifest.folders import add_folders
 from assise.manifest.json_schema import (
     find_options,
     json_schema,
@@ -103,6 +104,7 @@ def _validate(
 
 def _write_out(value: Value) -> Value:
     """The short forms in full, so that each value has one place: `a: text`, `primary_key: id`."""
+    add_folders(value)
     tables = value.get("tables") if isinstance(value, dict) else None
     for table in tables.values() if isinstance(tables, dict) else ():
         if not isinstance(table, dict):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 _TO_SAVEPOINT = re.compile(r"\brollback\s+(?:(?:work|transaction)\s+)?to\b", re.IGNORECASE)
 """What ends no transaction, and is answered by the same word as what does."""
+
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""The id of the HTTP request that is being answered, which sessions have unless they are given one."""
 
 _PLAIN = re.compile(r"[\w-]*", re.ASCII)
 """What needs no care between quotes: keys of users, nearly always."""
@@ -62,8 +66,9 @@ class Rights(NamedTuple):
             "app.tenant_id": _as_text("tenant_id", self.tenant_id),
             "statement_timeout": str(self.statement_timeout_ms),
         }
-        for name in ("reason", "request_id"):
-            if text := _as_text(name, getattr(self, name)):
+        given = {"reason": self.reason, "request_id": self.request_id or REQUEST_ID.get()}
+        for name, value in given.items():
+            if text := _as_text(name, value):
                 settings[f"app.{name}"] = text
         if self.has_claims:
             settings["request.jwt.claims"] = write_claims(settings["app.user_id"])

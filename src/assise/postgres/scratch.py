@@ -25,22 +25,24 @@ def may_create(connection: Connection) -> bool:
 def open_scratch(server: Connection) -> Iterator[Connection]:
     """An empty database on the server of a connection, until the end of the block.
 
-    What commands that were killed have left there goes first. Its comment tells it.
+    It is made in a session of its own, so that several can be made beside each other. What commands
+    that were killed have left there goes first. Its comment tells it.
 
     Raises:
         TargetError: the user may not create databases.
     """
-    for (left,) in server.execute(QUERIES["scratch_left"]):
-        with suppress(TargetError):
-            server.execute(f"DROP DATABASE IF EXISTS {quote(str(left))}")
     name = f"assise_scratch_{os.getpid()}_{token_hex(3)}"
-    server.execute(f"CREATE DATABASE {quote(name)} TEMPLATE template0")
     comment = quote_text(f"assise: a scratch database of {int(time())}")
-    try:
-        server.execute(f"COMMENT ON DATABASE {quote(name)} IS {comment}")
-        conninfo = make_conninfo(server.conninfo, dbname=name)
-        with Connection(conninfo, shown=f"{server.target} (scratch)") as connection:
-            connection.execute("SET synchronous_commit = off")
-            yield connection
-    finally:
-        server.execute(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")
+    with Connection(server.conninfo, shown=server.target) as own:
+        for (left,) in own.execute(QUERIES["scratch_left"]):
+            with suppress(TargetError):
+                own.execute(f"DROP DATABASE IF EXISTS {quote(str(left))}")
+        own.execute(f"CREATE DATABASE {quote(name)} TEMPLATE template0")
+        try:
+            own.execute(f"COMMENT ON DATABASE {quote(name)} IS {comment}")
+            conninfo = make_conninfo(server.conninfo, dbname=name)
+            with Connection(conninfo, shown=f"{server.target} (scratch)") as connection:
+                connection.execute("SET synchronous_commit = off")
+                yield connection
+        finally:
+            own.execute(f"DROP DATABASE IF EXISTS {quote(name)} WITH (FORCE)")

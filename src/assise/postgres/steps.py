@@ -54,9 +54,8 @@ class Runner:
 
         def run() -> None:
             with self.connection.transaction():
-                self.connection.execute(f"SET LOCAL lock_timeout = '{self.lock_timeout_s}s'")
-                for statement in statements:
-                    self.connection.execute(statement)
+                timeout = f"SET LOCAL lock_timeout = '{self.lock_timeout_s}s'"
+                self.connection.execute(";\n".join([timeout, *statements]))
                 note()
 
         self.try_again(run, tables)

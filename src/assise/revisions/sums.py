@@ -41,13 +41,17 @@ class ScratchSums:
         statements = [*self._begin(), *list_statements(manifest, self.schema, texts)]
         return self._keep(statements, lambda: self._build(statements))
 
-    def of_revisions(self, revisions: Sequence[Revision]) -> Snapshot:
-        """What the revisions make, one after the other.
+    def of_revisions(
+        self, revisions: Sequence[Revision], *, made: Connection | None = None
+    ) -> Snapshot:
+        """What the revisions make, one after the other; `made` is a database where they have.
 
         Raises:
             UsageError: the server refuses a statement; names its file and line.
         """
         texts = [*self._begin(), *(each.text for each in revisions)]
+        if made is not None:
+            return self._keep(texts, lambda: read_snapshot(made))
         return self._keep(texts, lambda: self._build(self._begin(), revisions))
 
     @contextmanager
@@ -90,7 +94,7 @@ class ScratchSums:
         return snapshot
 
 
-FORM = "2"
+FORM = "3"
 """Of the query of snapshots: another one makes those that are kept useless."""
 
 
@@ -159,16 +163,17 @@ def open_sums(
 def _open_embedded(workspace: Workspace, manifest: Manifest, target: Connection) -> Connection:
     """The embedded server, whose major version must be the target's: others print otherwise."""
     embedded = workspace.embedded
-    found = ""
-    with suppress(AssiseError):
+    try:
         embedded.start()
         server = Connection(embedded.conninfo("postgres"), shown="the embedded server")
         if server.server_version // 10_000 == target.server_version // 10_000:
             return server
-        found = f", and the embedded server is PostgreSQL {server.server_version // 10_000}"
+        found = f"is PostgreSQL {server.server_version // 10_000}"
         server.close()
+    except AssiseError as error:
+        found = f"cannot be used: {error.message}"
     raise UsageError(
         f"{target.target}: the user may not create databases, and one is needed for a moment to"
-        f" build {manifest.name!r} in{found}",
+        f" build {manifest.name!r} in; the embedded server {found}",
         remedy="ALTER ROLE … CREATEDB, or give --scratch URL: another server of the same version.",
     )

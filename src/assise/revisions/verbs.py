@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.partitions import keep_up_partitions
 from assise.postgres.server import check_server
 from assise.postgres.snapshot import read_snapshot
+from assise.revisions.alembic import IncludeObject, leave_ours
 from assise.revisions.applying import Applier, Noted, check_files, hold, list_noted, read_noted
 from assise.revisions.differences import SchemaDrift, find_drift
 from assise.revisions.files import (
@@ -127,11 +129,13 @@ class _Open:
 class RevisionVerbs:
     """The verbs of `assise schema` that change a database; `open_target` connects to it.
 
+    adopt: notes tables as a load of nothing, of a manifest without collections.
     scratch: the URL of a server on which databases may be made for a moment.
     """
 
     workspace: Workspace
     open_target: OpenTarget
+    adopt: Callable[[Connection], LoadedTables]
     scratch: str | None = None
 
     @property
@@ -151,6 +155,11 @@ class RevisionVerbs:
             ) as sums:
                 yield _Open(connection, tables, manifest, schema, sums, revisions, texts)
 
+    @property
+    def include_object(self) -> IncludeObject:
+        """For `context.configure` of Alembic: it leaves alone what is the manifest's."""
+        return leave_ours(self.workspace.manifest())
+
     def diff(self) -> SchemaDrift:
         """Compare the database with the manifest."""
         with self._open() as it:
@@ -169,22 +178,22 @@ class RevisionVerbs:
         with self._open() as it:
             if not it.revisions:
                 return self._start(it)
-            before = it.sums.of_revisions(it.revisions)
-            renames = rename_tables(before, list_table_renames(it.manifest, it.schema))
-            renamed = self._rename(it, before, renames)
-            columns = rename_columns(renamed, list_renames(it.manifest, it.schema))
-            renames += columns
-            found = plan(
-                self._rename(it, renamed, renames) if columns else renamed, it.sum_manifest()
-            )
-            _check_plan(found, it.schema, drop)
-            steps = [*renames, *found.steps]
-            if not steps and it.revisions[-1].manifest == it.hash:
-                return None
-            number = len(it.revisions) + 1
-            text = write_revision(number, _one_line(title), it.hash, steps)
-            path = self.folder / name_file(number, title)
-            self._prove(it, before, parse_revision(text, file=str(path)))
+            # The manifest's sum is built beside the folder's: each takes a second or two.
+            with ThreadPoolExecutor(1) as beside, it.sums.open_after(it.revisions) as scratch:
+                future = beside.submit(it.sum_manifest)
+                before = it.sums.of_revisions(it.revisions, made=scratch)
+                renames, renamed = _try_renames(it, scratch, before)
+                after = future.result()
+                found = plan(renamed, after)
+                _check_plan(found, it.schema, drop)
+                steps = [*renames, *found.steps]
+                if not steps and it.revisions[-1].manifest == it.hash:
+                    return None
+                number = len(it.revisions) + 1
+                text = write_revision(number, _one_line(title), it.hash, steps)
+                path = self.folder / name_file(number, title)
+                revision = parse_revision(text, file=str(path))
+                _prove(scratch, revision, before=before, after=after)
             return self._write(path, text)
 
     def _start(self, it: _Open) -> Path:
@@ -205,29 +214,6 @@ class RevisionVerbs:
             if not is_empty:
                 self._mark(it, [revision])
         return path
-
-    def _rename(self, it: _Open, before: Snapshot, renames: Sequence[PlannedStep]) -> Snapshot:
-        """A snapshot with renamed columns: only the server knows what else names them."""
-        if not renames:
-            return before
-        with it.sums.open_after(it.revisions) as scratch:
-            for step in renames:
-                scratch.execute(step.up[0])
-            return read_snapshot(scratch)
-
-    def _prove(self, it: _Open, before: Snapshot, revision: Revision) -> None:
-        """Check that a revision leads to the manifest, and back."""
-        with it.sums.open_after(it.revisions) as scratch:
-            run_blocks(scratch, revision, revision.up)
-            rest = compare(read_snapshot(scratch), it.sum_manifest())
-            run_blocks(scratch, revision, revision.down)
-            back = compare(read_snapshot(scratch), before)
-        for what, left in (("the manifest", rest), ("the revision before", back)):
-            if not left.is_empty:
-                raise AssiseError(
-                    f"the steps that were found do not lead to {what}:\n{_show(left)}",
-                    remedy="Write this revision by hand; `assise schema lint` checks it.",
-                )
 
     def _write(self, path: Path, text: str) -> Path:
         try:
@@ -251,7 +237,7 @@ class RevisionVerbs:
             BusyError: a lock could not be had; the same call goes on.
         """
         with self._connect() as (connection, tables, manifest, schema):
-            if tables is None and list_audited(manifest):
+            if tables is None and manifest.roots and list_audited(manifest):
                 raise UsageError(
                     f"audit: true is for tables that migrate has made, and {connection.target} has"
                     f" none of {manifest.name!r}",
@@ -282,6 +268,8 @@ class RevisionVerbs:
         """What follows revisions: tables that no load has written are noted, and have partitions."""
         found = list_partitionings(manifest, schema)
         keep_up_partitions(connection, found, log=self.workspace.log)
+        if tables is None and not manifest.roots and list_noted(connection, manifest.name):
+            tables = self.adopt(connection)
         if tables is not None:
             tables.move([("born", name) for name in manifest.born])
             for part in self.workspace.additions:
@@ -441,6 +429,42 @@ class RevisionVerbs:
             for revision in revisions:
                 applier.mark(revision)
             move([("own",)])
+
+
+def _try_renames(
+    it: _Open, scratch: Connection, before: Snapshot
+) -> tuple[list[PlannedStep], Snapshot]:
+    """The renames, and what a database has after them: only the server knows what names what.
+
+    The database is left as it was.
+    """
+    renames = rename_tables(before, list_table_renames(it.manifest, it.schema))
+    renamed = _run_renames(scratch, renames, before)
+    columns = rename_columns(renamed, list_renames(it.manifest, it.schema))
+    renamed = _run_renames(scratch, columns, renamed)
+    for step in reversed([*renames, *columns]):
+        scratch.execute(step.down[0])
+    return [*renames, *columns], renamed
+
+
+def _run_renames(scratch: Connection, steps: Sequence[PlannedStep], before: Snapshot) -> Snapshot:
+    for step in steps:
+        scratch.execute(step.up[0])
+    return read_snapshot(scratch) if steps else before
+
+
+def _prove(scratch: Connection, revision: Revision, *, before: Snapshot, after: Snapshot) -> None:
+    """Check that a revision leads to the manifest, and back, in a database of the folder's sum."""
+    run_blocks(scratch, revision, revision.up)
+    rest = compare(read_snapshot(scratch), after)
+    run_blocks(scratch, revision, revision.down)
+    back = compare(read_snapshot(scratch), before)
+    for what, left in (("the manifest", rest), ("the revision before", back)):
+        if not left.is_empty:
+            raise AssiseError(
+                f"the steps that were found do not lead to {what}:\n{_show(left)}",
+                remedy="Write this revision by hand; `assise schema lint` checks it.",
+            )
 
 
 def _ignore(moves: Sequence[tuple[str, ...]]) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 
 from assise.manifest.model import Manifest
-from assise.manifest.sections.audit import AUDIT, LOG_NAME, SEAL_NAME
+from assise.manifest.sections.audit import AUDIT, AUDIT_LOG, LOG_NAME, SEAL_NAME
 from assise.manifest.sections.personal import PERSONAL
 from assise.schema.access import AccessRules
 from assise.schema.guards import make_name
@@ -42,8 +42,16 @@ def list_audited(manifest: Manifest) -> list[str]:
 
 
 def partition_log(schema: str) -> Partitioning:
-    """How the log is cut: by months, of which none is dropped."""
+    """How the log is cut: by months, of which none is dropped without a look at its seals."""
     return Partitioning(schema, LOG_NAME, "at")
+
+
+def partition_kept_log(manifest: Manifest, schema: str) -> Partitioning | None:
+    """How the log is cut, and how long its months are kept; None where that is for ever."""
+    log = AUDIT_LOG.of(manifest)
+    if log is None or not list_audited(manifest):
+        return None
+    return replace(partition_log(schema), keep=log.keep, then=log.then)
 
 
 def list_cut(manifest: Manifest, schema: str) -> list[Partitioning]:

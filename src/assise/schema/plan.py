@@ -16,6 +16,7 @@ from assise.schema.catalog import UNNAMED, CatalogDifference, CatalogItem, Facts
 from assise.schema.cut import cut_table, find_cuts, keep_whole
 from assise.schema.planned import PlannedStep, quote_again
 from assise.schema.retype import is_free, write_formula, write_recipe
+from assise.schema.view_steps import find_dropped, order_views, plan_views
 
 BATCH_ROWS = 10_000
 REWRITES = (
@@ -72,8 +73,7 @@ class _Planner:
             *self._columns(),
             *self._functions(is_early=False),
             *self._constraints(),
-            *self._simple_added("view"),
-            *self._views_changed(),
+            *plan_views(self.difference, self.before, self.after),
             *self._indexes(),
             *self._simple_added("trigger"),
             *self._replaced("trigger"),
@@ -83,7 +83,7 @@ class _Planner:
             *self._grants(),
             *self._simple_added("security"),
             *self._comments(),
-            *self._simple_dropped("view"),
+            *self._views_dropped(),
             *self._columns_dropped(),
             *self._tables_dropped(),
             *self._simple_dropped("owner", "function", "extension", "schema"),
@@ -268,14 +268,12 @@ class _Planner:
         for item in self._dropped("index"):
             yield self._drop_index(item)
 
-    def _views_changed(self) -> Iterator[PlannedStep]:
-        for old, new in self._changed("view"):
-            if new.create.startswith("CREATE VIEW"):
-                yield PlannedStep((_or_replace(new.create),), (_or_replace(old.create),))
-            else:
-                up = (old.drop, new.create, *_keep_parts(new, self.before, self.after))
-                down = (new.drop, old.create, *_keep_parts(old, self.after, self.before))
-                yield PlannedStep(up, down)
+    def _views_dropped(self) -> Iterator[PlannedStep]:
+        """What the steps before have not dropped: readers before those that they read."""
+        gone = find_dropped(self.difference, self.before, self.after)
+        left = [item for item in self._dropped("view") if item.id not in gone]
+        for item in reversed(order_views(left)):
+            yield PlannedStep((item.drop,), (item.create,))
 
     def _replaced(self, kind: str) -> Iterator[PlannedStep]:
         """What is dropped and made again in one transaction, so that nobody sees it gone."""
@@ -306,12 +304,6 @@ class _Planner:
     def _is_of_dropped(self, statement: str) -> bool:
         columns = {f"COLUMN {item.on}.{item.name} IS " for item in self._dropped("column")}
         return any(text in statement for text in columns)
-
-
-def _keep_parts(view: CatalogItem, before: Snapshot, after: Snapshot) -> list[str]:
-    """What a view has before and after, and loses when it is dropped and made again."""
-    parts = [item for item in after.values() if item.on == view.on and item.kind != "view"]
-    return [item.create for item in parts if item.id in before]
 
 
 def _part_retyped(difference: CatalogDifference) -> CatalogDifference:
@@ -452,10 +444,6 @@ def _spare(name: str) -> str:
 
 def _concurrently(create: str) -> str:
     return create.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
-
-
-def _or_replace(create: str) -> str:
-    return create.replace("CREATE ", "CREATE OR REPLACE ", 1)
 
 
 def _bare_name(function: CatalogItem) -> str:

@@ -201,6 +201,18 @@ class Builder:
                 self.run("set_learned", **values)
             low = until
             self.progress("learned", low)
+        if low - generation.learned >= MERGED:
+            self._merge_words(generation.generation)
+
+    def _merge_words(self, generation: int) -> None:
+        """Put the words of an owner that stand in many arrays into one: each is read by queries."""
+        for (letter,) in self.run("list_letters", generation=generation):
+            if self.should_stop():
+                return
+            with self.connection.transaction():
+                self.connection.execute("SET LOCAL enable_nestloop = off")
+                self.connection.execute("SET LOCAL work_mem = '64MB'")
+                self.run("merge_vocabulary", generation=generation, letter=letter)
 
     def _learn_all(self, generation: Generation, share: float) -> None:
         rows, learned = generation.waiting, generation.learned
@@ -233,6 +245,8 @@ class Builder:
                 self.connection.execute("SET LOCAL work_mem = '128MB'")
                 self.run("forget_block", generation=generation, block=block)
                 self.run("seal_block", generation=generation, block=block)
+                if self.table.is_shown_by_owners:
+                    self.run("seal_owners", generation=generation, block=block)
                 self.run("set_sealed", generation=generation, sealed=end)
             self.progress("sealed", end)
 

@@ -58,6 +58,7 @@ class Request:
     facets: columns of the one table in `types` whose values are counted among all hits.
     method: by words (`keyword`), by meaning (`semantic`), or by both (`hybrid`), for which `vector` is
         that of the text. threshold: the least similarity of hits by meaning, from 0 to 1.
+    warning: why it is asked by words alone, where meaning was wanted too.
     sort: columns of this table by which the best 10,000 hits are ordered, a descending one with - in
         front; without them by score. distinct: a column of which each value has one hit, its best.
     """
@@ -77,6 +78,7 @@ class Request:
     method: Ranking = "keyword"
     threshold: float | None = None
     vector: Embedding | None = None
+    warning: str | None = None
 
     def options(self) -> dict[str, object]:
         """The options as the functions in the database read them."""
@@ -113,7 +115,8 @@ class Answer:
 
     Up to 10,000 hits `total` and `facets` are exact; with more, `estimated` is true, and they are
     of the best 10,000. `total` is None where it was not asked for. `inexact` says that the rows of a
-    table are raised by a moment, its best thousand where it is large.
+    table are raised by a moment, its best thousand where it is large. `warning` says why rows were
+    searched by words alone, where meaning was wanted too.
     """
 
     results: list[Hit]
@@ -124,6 +127,7 @@ class Answer:
     query_id: str | None = None
     did_you_mean: str | None = None
     inexact: bool = False
+    warning: str | None = None
 
     @property
     def cursor(self) -> str | None:
@@ -189,6 +193,7 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
         execution_time_ms=spent_ms,
         did_you_mean=meant if meant != request.text else None,
         inexact=_is_boosted(manifest, request),
+        warning=request.warning,
     )
     if SEARCH_LOG.of(manifest) is not None and request.text.strip(" \t\r\n\0"):
         (noted,) = yield note_search(schema), _describe(request, answer, hits)

@@ -11,9 +11,10 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-from assise.errors import UsageError
+from assise.errors import AssiseError, UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES
+from assise.manifest.sections.embedding import MEANING, Meaning
 from assise.manifest.sections.postgres import RoleName
 from assise.postgres.asking import answer, answer_async
 from assise.postgres.connection import Connection
@@ -27,11 +28,12 @@ from assise.schema.search.searched import Searched, find_searched
 from assise.search.asker import Asker
 from assise.search.build import Builder
 from assise.search.explain import Explained, explain_table
+from assise.search.folders import read_folders
 from assise.search.log import Opened, SearchReport, check_log, read_clicks, read_report
 from assise.search.meaning.build import PassageBuilder, PassageState, Spent
 from assise.search.meaning.choose import describe_cost, is_remote
 from assise.search.meaning.keep import open_builder
-from assise.search.meaning.retrieve import FoundPassage, find_similar, retrieve
+from assise.search.meaning.retrieve import FoundPassage, Retrieved, find_similar, retrieve
 from assise.search.meaning.verbs import (
     NO_VECTOR,
     Embedders,
@@ -110,7 +112,7 @@ class SearchVerbs:
         tenant_id: object = None,
         role: RoleName = "app",
         per_row: int = 1,
-    ) -> list[FoundPassage]:
+    ) -> Retrieved:
         """The passages of the best rows for a question, as a user sees them.
 
         Raises:
@@ -127,12 +129,33 @@ class SearchVerbs:
             return request
         model = answer(find_model(asker.schema), asker.session.fetch)
         if model is None:
-            request = without_vector(request)
-            self.workspace.log(f"searched by words alone: {NO_VECTOR}")
-            return request
+            return self._warn(without_vector(request))
         with closing(Embedders(self.workspace.path.parent)) as embedders:
-            vector = embedders.embed_query(asker.manifest, model, request.text)
+            try:
+                vector = embedders.embed_query(asker.manifest, model, request.text)
+            except AssiseError as error:
+                return self._warn(without_vector(request, error))
         return replace(request, vector=vector)
+
+    async def compare(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """How similar the texts of pairs are by meaning, from 0 to 1; 0 where nothing is embedded.
+
+        Raises:
+            EmbedderError: the model cannot be run.
+        """
+        return await asyncio.to_thread(self._compare, pairs)
+
+    def _compare(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        with self.open_asker() as asker:
+            model = answer(find_model(asker.schema), asker.session.fetch)
+        if model is None:
+            return [0.0] * len(pairs)
+        with closing(Embedders(self.workspace.path.parent)) as embedders:
+            return embedders.compare(asker.manifest, model, pairs)
+
+    def _warn(self, request: Request) -> Request:
+        self.workspace.log(request.warning or "")
+        return request
 
     def embed(self, confirm: Confirm = refuse) -> dict[str, Spent]:
         """Embed what is new or changed; what was done of each table.
@@ -143,6 +166,7 @@ class SearchVerbs:
             UsageError: no table is searched by meaning, or the answer was no. EmbedderError: the
             model cannot be run.
         """
+        self._read_folders()
         with self._passages() as builder:
             with builder.alone():
                 cost = ""
@@ -151,6 +175,12 @@ class SearchVerbs:
             if cost and not confirm(cost):
                 raise UsageError(f"not confirmed: {cost}", remedy=CONFIRM)
             return builder.build()
+
+    def _read_folders(self) -> None:
+        """Write what is in the folders that are searched into their tables."""
+        if (MEANING.of(self.workspace.manifest()) or Meaning()).folders:
+            with self.open_tables() as (connection, tables):
+                read_folders(connection, tables, log=self.workspace.log)
 
     def embedding_status(self) -> list[PassageState]:
         """How far each table is embedded."""
@@ -234,6 +264,7 @@ class SearchVerbs:
 
     def build(self, names: list[str] | None = None) -> dict[str, int]:
         """Index all rows that are not yet; how many of each table."""
+        self._read_folders()
         with self._builders(names) as builders:
             found = {}
             for builder in builders:
@@ -366,7 +397,7 @@ class AppSearch:
         tenant_id: object = None,
         per_row: int = 1,
         **options: Any,  # noqa: ANN401
-    ) -> list[FoundPassage]:
+    ) -> Retrieved:
         """The passages of the best rows for a question; `options` are those of `Request`.
 
         Raises:
@@ -392,7 +423,7 @@ class AppSearch:
         Raises:
             UsageError: a table is not searched by meaning, or nothing is embedded.
         """
-        return await self.retrieve(
+        found = await self.retrieve(
             query_text,
             user_id=user_id,
             tenant_id=tenant_id,
@@ -401,6 +432,7 @@ class AppSearch:
             method="semantic",
             threshold=similarity_threshold,
         )
+        return found.passages
 
     async def similar(
         self,
@@ -429,6 +461,30 @@ class AppSearch:
         async with self.open_session(user_id=user_id, tenant_id=tenant_id) as session:
             return await answer_async(asked, session.fetch)
 
+    async def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vector of each text, of length 1; that of a long one is the mean of its passages.
+
+        Raises:
+            EmbedderError: the model cannot be run. UsageError: nothing is embedded yet.
+        """
+        async with self.open_session() as session:
+            model = await answer_async(find_model(None), session.fetch)
+        if model is None:
+            raise UsageError(NO_VECTOR, remedy="`assise search embed` embeds rows.")
+        return await asyncio.to_thread(self.embedders.embed_texts, self.manifest, model, texts)
+
+    async def compare(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """How similar the texts of pairs are by meaning, from 0 to 1; 0 where nothing is embedded.
+
+        Raises:
+            EmbedderError: the model cannot be run.
+        """
+        async with self.open_session() as session:
+            model = await answer_async(find_model(None), session.fetch)
+        if model is None:
+            return [0.0] * len(pairs)
+        return await asyncio.to_thread(self.embedders.compare, self.manifest, model, pairs)
+
     async def _embed(self, request: Request) -> Request:
         """The request with the vector of its text, where it needs one."""
         if not needs_vector(request):
@@ -438,7 +494,10 @@ class AppSearch:
         if model is None:
             return without_vector(request)
         embed = self.embedders.embed_query
-        vector = await asyncio.to_thread(embed, self.manifest, model, request.text)
+        try:
+            vector = await asyncio.to_thread(embed, self.manifest, model, request.text)
+        except AssiseError as error:
+            return without_vector(request, error)
         return replace(request, vector=vector)
 
     async def suggest(

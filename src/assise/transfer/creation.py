@@ -15,6 +15,7 @@ from assise.manifest.layout import Layout
 from assise.manifest.model import Manifest
 from assise.manifest.names import split_table
 from assise.manifest.write import dump_manifest
+from assise.mongo.nothing import ADDRESS
 from assise.mongo.source import NO_OPTIONS, NOTHING, SourceOptions, Survey
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
@@ -33,6 +34,7 @@ from assise.schema.sql import (
     quote_table,
 )
 from assise.transfer import born, ledger
+from assise.transfer.followed import move
 from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.objects import try_objects
@@ -91,6 +93,21 @@ def begin(
     if not is_whole:
         create_rest(connection, load, texts)
         ledger.apply_manifest(connection, load, manifest)
+    return load
+
+
+def adopt(connection: Connection, manifest: Manifest, *, schema: str, chunk_bytes: int) -> Load:
+    """Note the tables of a manifest without collections, which revisions have made, as a load.
+
+    It is finished and has no documents, as if `migrate` had made the tables; revisions own them.
+    """
+    with bookkeeping.lock(connection), connection.transaction():
+        bookkeeping.upgrade(connection, LEDGER)
+        facts = (connection, manifest, ADDRESS, NO_OPTIONS)
+        load = _insert(*facts, schema=schema, chunk_bytes=chunk_bytes)
+        born.note(connection, load, [*manifest.born])
+        ledger.finish(connection, load)
+        move(connection, load, [("own",)])
     return load
 
 

@@ -8,7 +8,10 @@ from contextlib import contextmanager
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.postgres.connection import Connection
-from assise.transfer import ledger
+from assise.postgres.server import check_server
+from assise.settings import CHUNK_BYTES
+from assise.transfer import creation, ledger
+from assise.transfer.followed import describe_tables
 from assise.transfer.ledger import Load
 from assise.workspace import LoadedTables, Workspace
 
@@ -62,8 +65,16 @@ def open_loaded(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables
         load = find_finished(connection, manifest)
         yield (
             connection,
-            ledger.describe_tables(connection, load, manifest, home=workspace.path.parent),
+            describe_tables(connection, load, manifest, home=workspace.path.parent),
         )
+
+
+def adopt(workspace: Workspace, connection: Connection) -> LoadedTables:
+    """The tables that revisions alone have made of a manifest without collections, as a load."""
+    manifest, home = workspace.manifest(), workspace.path.parent
+    schema, chunk_bytes = check_server(connection), workspace.setting(CHUNK_BYTES)
+    load = creation.adopt(connection, manifest, schema=schema, chunk_bytes=chunk_bytes)
+    return describe_tables(connection, load, manifest, home=home)
 
 
 @contextmanager
@@ -83,5 +94,5 @@ def open_target(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables
         check_finished(load)
         yield (
             connection,
-            ledger.describe_tables(connection, load, manifest, home=workspace.path.parent),
+            describe_tables(connection, load, manifest, home=workspace.path.parent),
         )

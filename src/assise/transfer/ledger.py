@@ -6,9 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from assise.errors import ChangedError, ManifestError, TargetError, WorkerError
@@ -17,8 +15,6 @@ from assise.manifest.layout import (
     TableLayout,
     read_first_manifest,
     read_layout,
-    rename_column,
-    rename_table,
     restrict,
 )
 from assise.manifest.model import Manifest
@@ -38,7 +34,6 @@ from assise.schema.sql import all_layouts, quote_table
 from assise.transfer.functions import adopt_functions
 from assise.transfer.report import CollectionReport
 from assise.types.table import find_type
-from assise.workspace import LoadedTables
 
 QUERIES = Queries("assise.transfer")
 SHOWN = 10
@@ -309,43 +304,6 @@ def check_open(load: Load) -> None:
         )
 
 
-def move(connection: Connection, load: Load, moves: Sequence[tuple[str, ...]]) -> None:
-    """Let what the load keeps of its tables follow a revision, in the caller's transaction."""
-    for word, *values in moves:
-        layout = find_load(connection, load.name)
-        match word, values:
-            case "born", [table]:
-                connection.execute(QUERIES["insert_born"], {"load_id": load.id, "names": [table]})
-            case "own", []:
-                connection.execute(QUERIES["own"], {"load_id": load.id})
-            case "rename", [table, old, new] if layout:
-                name = _find_name(layout, table)
-                renamed = rename_column(layout.layout, name, old, new=new)
-                text = json.dumps(renamed.as_json())
-                connection.execute(QUERIES["set_layout"], {"load_id": load.id, "layout": text})
-            case "table", [old, new] if layout:
-                names = {"old": _find_name(layout, old), "new": _unqualify(layout, new)}
-                renamed = rename_table(layout.layout, names["old"], new=names["new"])
-                text = json.dumps(renamed.as_json())
-                connection.execute(QUERIES["set_layout"], {"load_id": load.id, "layout": text})
-                connection.execute(QUERIES["rename_table"], {"load_id": load.id, **names})
-            case "close", [column, revision] if layout:
-                table, _, name = column.replace('"', "").rpartition(".")
-                known = layout.layout.tables.get(_find_name(layout, table))
-                if known and name in known.names:
-                    lines = {"load_id": load.id, "revision": revision}
-                    connection.execute(QUERIES["close"], lines)
-
-
-def _find_name(load: Load, table: str) -> str:
-    """A table as the manifest names it, whose name may give the schema of the load."""
-    return table if table in load.layout.tables else _unqualify(load, table)
-
-
-def _unqualify(load: Load, table: str) -> str:
-    return table.removeprefix(f"{load.schema}.")
-
-
 def _describe_change(name: str, ours: TableLayout | None, theirs: TableLayout | None) -> str:
     if ours is None or theirs is None:
         return f"{name} (a table that is {'new' if ours is None else 'left out'})"
@@ -413,20 +371,6 @@ def _read_comments(connection: Connection, load: Load, tables: Sequence[str]) ->
 def remember_source(connection: Connection, load: Load, address: str) -> None:
     """Keep the address of a source that was moved since the load began."""
     connection.execute(QUERIES["move_source"], {"load_id": load.id, "source": address})
-
-
-def describe_tables(
-    connection: Connection, load: Load, manifest: Manifest, *, home: Path
-) -> LoadedTables:
-    """The tables of a load, for parts that add something to them; `home` is the manifest's folder."""
-    transactions = QUERIES["transactions"].replace("%(load_id)s", str(load.id))
-    record = partial(write_repair, connection, load)
-    follow = partial(move, connection, load)
-    layouts = load.layout.tables.values()
-    columns = {f"{layout.table}.{name}" for layout in layouts for name in layout.names}
-    return LoadedTables(
-        load.name, load.schema, manifest, transactions, record, follow, columns, home
-    )
 
 
 def restart_hint(load: Load) -> str:

@@ -19,10 +19,11 @@ from assise.errors import (
 from assise.manifest.layout import TableLayout
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection, run_all
+from assise.postgres.steps import Runner
 from assise.progress import Log, OnProgress, Progress
 from assise.rows.keys import uuid_to_objectid
 from assise.schema.objects import ORDER, Object, ObjectKind
-from assise.schema.sql import quote_text, validate_constraint
+from assise.schema.sql import quote_table, quote_text, validate_constraint
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.report import Finding
 
@@ -158,11 +159,13 @@ def apply_objects(
     made = list_made(connection, load)
     wanted = {(each.table, str(each.kind), each.name): each for each in objects}
     gone = _list_gone(made, wanted)
+    runner = Runner(connection, log)
     for key in gone:
-        connection.execute(f"{made[key].drop_sql};\n{_forget(load, key)}")
+        places = [quote_table(load.schema, key[0])]
+        runner.run_together([made[key].drop_sql, _forget(load, key)], places, _no_more)
     tasks = [_plan(key, each, made.get(key)) for key, each in wanted.items()]
     todo = [task for task in tasks if task is not None]
-    findings = _Work(connection, load, workers, progress).run(todo)
+    findings = _Work(connection, load, workers, log, progress).run(todo)
     changes = [(sum(not task.is_retry for task in todo), "made"), (len(gone), "dropped")]
     said = [f"{count:,} {how}" for count, how in changes if count]
     if said:
@@ -193,6 +196,7 @@ class _Work:
     connection: Connection
     load: Load
     workers: int
+    log: Log
     progress: OnProgress
 
     def run(self, tasks: Sequence[_Task]) -> list[Finding]:
@@ -293,12 +297,25 @@ class _Work:
         statements: Sequence[str],
         finding: dict[str, object] | None = None,
     ) -> None:
-        """Run statements and keep the object in the ledger, in one transaction."""
-        note = _note(self.load, task, finding)
+        """Run statements and keep the object in the ledger, in one transaction.
+
+        Raises:
+            BusyError: others have had a lock on the table all the time; names them.
+        """
+        each = task.object
+        places = [
+            quote_table(self.load.schema, name)
+            for name in filter(None, (each.table, each.refers_to))
+        ]
+        texts = [*filter(None, statements), _note(self.load, task, finding)]
         try:
-            session.execute(";\n".join([*filter(None, statements), note]))
+            Runner(session, self.log).run_together(texts, places, _no_more)
         except RefusedError as error:
             raise _refused(task.object, error) from error
+
+
+def _no_more() -> None:
+    """The note of a step is among its statements."""
 
 
 def _show_progress(done: int, total: int) -> Progress:

@@ -6,8 +6,8 @@ from assise.errors import ChangedError
 from assise.manifest.model import Manifest
 from assise.mongo.source import Source
 from assise.postgres.connection import Connection
-from assise.transfer import ledger
 from assise.transfer.amend import make_objects
+from assise.transfer.followed import describe_tables
 from assise.transfer.ledger import Load
 from assise.transfer.report import Report
 from assise.transfer.workers.pool import Workers
@@ -43,7 +43,7 @@ def make_parts(
     workspace: Workspace, connection: Connection, load: Load, manifest: Manifest
 ) -> LoadedTables:
     """Make what parts add to the tables, but for what revisions own; returns the tables."""
-    tables = ledger.describe_tables(connection, load, manifest, home=workspace.path.parent)
+    tables = describe_tables(connection, load, manifest, home=workspace.path.parent)
     for part in workspace.additions:
         if not (load.is_revised and part.IN_SCRIPT):
             part.apply_manifest(connection, tables, log=workspace.log)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from assise.search.chat.prompt import REWRITING
+
 SOURCE = re.compile(r'<source number="(\d+)"[^>]*>\n(.*?)\n</source>', re.DOTALL)
 
 
@@ -21,17 +23,21 @@ class AnsweringServer:
     Args:
         most: characters of a prompt that it reads at most.
         response: what it says; else the first sentence of each source with its citation.
+        rewritten: what it says where it is asked to write a question anew.
     """
 
     url: str = ""
     mode: str = "answer"
     most: int = 1_000_000
     response: str | None = None
+    rewritten: str = ""
     prompts: list[list[dict[str, str]]] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
     def say(self, prompt: str) -> str:
         """The answer to a prompt."""
+        if prompt.startswith(REWRITING):
+            return self.rewritten
         if self.response is not None:
             return self.response
         found = [
@@ -84,11 +90,19 @@ def serve_answers() -> Iterator[AnsweringServer]:
                 self.wfile.write(b"data: this is no JSON\n\n")
                 return
             pieces = re.findall(r"\S+\s*", state.say(prompt))
-            for piece in pieces[:3] if state.mode == "broken" else pieces:
-                self.write({"choices": [{"index": 0, "delta": {"content": piece}}]})
+            whole = state.mode not in {"broken", "cut", "hangs"}
+            while True:
+                for piece in pieces if whole else pieces[:3]:
+                    self.write({"choices": [{"index": 0, "delta": {"content": piece}}]})
+                if state.mode != "endless":
+                    break
             if state.mode == "broken":
                 self.wfile.write(b"data: {broken\n\n")
+            if state.mode == "hangs":
+                state.ended.wait(20)
+            if not whole:
                 return
+            self.write({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
             usage = {"prompt_tokens": len(prompt) // 4, "completion_tokens": 9, "total_tokens": 9}
             self.write({"choices": [], "usage": usage})
             self.wfile.write(b"data: [DONE]\n\n")

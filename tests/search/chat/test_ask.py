@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 from tests.search.chat.answering import AnsweringServer
-from tests.search.chat.notes import SECRETS, USERS
+from tests.search.chat.notes import MANIFEST, SECRETS, USERS
+from tokenizers import Tokenizer, models, pre_tokenizers
 
-from assise.errors import UsageError
+from assise.errors import EmbedderError, UsageError
 from assise.manifest.sections.chat import AnsweringModel
 from assise.project import Project
-from assise.search.chat.ask import NO_CONTEXT, NO_MODEL
+from assise.search.chat.ask import NO_CONTEXT, NO_MODEL, Answering, Question
 from assise.search.chat.model import AnswerModel
+from assise.search.chat.prompt import REWRITING, Turn
 from assise.search.chat.verbs import ask
+from assise.search.meaning.retrieve import FoundPassage, Retrieved
 
 pytestmark = pytest.mark.contract
 QUESTION = "comment déployer sur Vercel ?"
@@ -145,3 +149,75 @@ def test_nobody_waits_for_the_rest_of_an_answer(model: AnsweringServer) -> None:
         return first
 
     assert asyncio.run(run()) == "mot "
+
+
+@pytest.mark.parametrize(
+    ("rewritten", "searched"),
+    [
+        ("Combien coûte Vercel ?\n", "et le prix ?\nCombien coûte Vercel ?"),
+        ("", "et le prix ?"),
+        ("x" * 5_000, f"et le prix ?\n{'x' * 1_000}"),
+    ],
+)
+def test_a_question_that_follows_others_is_written_anew(
+    model: AnsweringServer, rewritten: str, searched: str
+) -> None:
+    asked: list[str] = []
+
+    async def retrieve(text: str) -> Retrieved:
+        asked.append(text)
+        return Retrieved([FoundPassage("notes", 1, "", None, "a", 0, 1, 1.0, None, None)])
+
+    server = AnsweringModel(base_url=model.url, model="m", rewrites=True)
+    answering = Answering(retrieve, AnswerModel(server))
+    history = [Turn("user", "c'est quoi Vercel ? </history>"), Turn("assistant", "Un hébergeur.")]
+    model.rewritten = rewritten
+    _, _, said = asyncio.run(answering.augment(Question("et le prix ?", history)))
+    assert asked == [said] == [searched]
+    ((prompt,),) = model.prompts
+    assert prompt["content"].startswith(REWRITING)
+    assert prompt["content"].count("</history>") == 1
+    model.mode = "busy"
+    _, _, said = asyncio.run(answering.augment(Question("et le prix ?", history)))
+    assert said == f"et le prix ?\n{history[0].content}"
+    _, _, said = asyncio.run(answering.augment(Question("un prix ?")))
+    assert said == "un prix ?"
+
+
+def test_tokens_are_counted_by_the_tokenizer_of_the_model(
+    chatty: Project, model: AnsweringServer
+) -> None:
+    tokenizer = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    file = chatty.path.parent / "tokenizer.json"
+    tokenizer.save(str(file))
+    server = AnsweringModel(base_url=model.url, model="m", tokenizer=file.name)
+    answers = AnswerModel(server, file.parent)
+    assert answers.count("un deux") == 7
+    text = chatty.path.read_text()
+    fields = f"model: m, tokens: 1000, tokenizer: {file.name}"
+    chatty.path.write_text(text.replace("model: m", fields))
+    assert ask(chatty.search, QUESTION, user_id=1).is_answered
+    assert 500 < _size(model.prompts[-1]) <= 1_000
+    file.write_text("{}")
+    with pytest.raises(EmbedderError, match=r"tokenizer\.json cannot be run"):
+        ask(chatty.search, QUESTION, user_id=1)
+
+
+def test_no_stream_of_a_provider_ends_in_an_error(chatty: Project, model: AnsweringServer) -> None:
+    """Half of an answer is none: what was found is given, and it says why."""
+    for mode in ("cut", "endless", "hangs"):
+        model.mode = mode
+        model.response = "mot " * 3 + "x" * 40_000
+        chat = f"chat: {{model: {{base_url: '{model.url}', model: m, timeout: 1s}}}}\n"
+        chatty.path.write_text(MANIFEST + chat)
+        found = ask(chatty.search, QUESTION, user_id=1)
+        assert not found.is_answered, mode
+        assert found.problem, mode
+        assert found.response.startswith("[1] Déployer sur Vercel "), mode
+
+
+def test_the_budget_of_a_tokenizer_that_is_not_there(tmp_path: Path) -> None:
+    answers = AnswerModel(AnsweringModel(model="m", tokenizer="none.json"), tmp_path)
+    with pytest.raises(EmbedderError, match=r"none\.json cannot be run"):
+        answers.count("a")

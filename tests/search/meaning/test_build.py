@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from tests.dumps import confirm
 from tests.search.asking import sign_in
-from tests.search.meaning.endpoint import serve_endpoint
+from tests.search.meaning.endpoint import Endpoint, serve_endpoint
 from tests.search.meaning.words import DIMENSIONS, WordEmbedder, open_words
 
 from assise.errors import EmbedderError, UsageError
@@ -18,6 +18,7 @@ from assise.project import Project
 from assise.search.jobs import list_jobs
 from assise.search.meaning.embedder import write_vector
 from assise.search.meaning.keep import embed_changed
+from assise.search.meaning.passages import count_tokens
 from assise.search.query import Request
 from assise.search.tables import QUERIES
 from assise.workspace import LoadedTables
@@ -37,6 +38,11 @@ def session(embedded: Project, database: str) -> Iterator[Session]:
 def find(session: Session, question: str, limit: int = 10) -> list[int]:
     (vector,) = WordEmbedder().embed([question], "query")
     return [int(key) for (key,) in session.execute(ASK, [write_vector(vector), limit])]
+
+
+def count_sent(endpoint: Endpoint) -> int:
+    """The tokens of all passages that a server was sent, without those that measure its scale."""
+    return sum(count_tokens(text) for each in endpoint.asked[2:] for text in each["input"])
 
 
 def count(session: Session, condition: str = "true") -> int:
@@ -208,6 +214,29 @@ def test_without_pgvector_words_are_searched_and_the_rest_is_told(
     ]
     with pytest.raises(UsageError, match="cannot be searched by meaning"):
         project.search.query(Request("w0", ["books"], method="semantic"), role="admin")
+
+
+def test_no_more_tokens_are_sent_in_a_day_than_may_be(embedded: Project, session: Session) -> None:
+    with serve_endpoint() as endpoint:
+        served = f"{{base_url: '{endpoint.url}', model: words, dimensions: {DIMENSIONS}, tokens_a_day: 900}}"
+        text = embedded.path.read_text()
+        head = f"search: {{embedder: {{openai: {served}}}}}\ntables:"
+        embedded.path.write_text(text.replace("tables:", head, 1))
+        embedded.load(None, confirm=confirm)
+        for _ in range(2):
+            with pytest.raises(EmbedderError, match=r"the 900 tokens (.|\n)* goes on tomorrow"):
+                embedded.search.embed()
+        sent = count_sent(endpoint)
+        assert 300 < sent <= 900
+        assert find(session, "w0 w1", 1), "the model of before is read meanwhile"
+        session.execute("UPDATE _meaning_spent SET day = day - 1")
+        with pytest.raises(EmbedderError, match="tokens_a_day"):
+            embedded.search.embed()
+        assert 300 < count_sent(endpoint) - sent <= 900
+        embedded.path.write_text(embedded.path.read_text().replace("900", "90000000"))
+        assert embedded.search.embed()["books"].rows
+        everything = [text for each in endpoint.asked[2:] for text in each["input"]]
+        assert len(everything) == len({*everything})
 
 
 def test_texts_go_to_another_machine_when_that_was_agreed_to(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import psycopg
@@ -11,11 +11,14 @@ import pytest
 from psycopg.conninfo import make_conninfo
 from tests.dumps import confirm, write_dump
 from tests.scenes.databases import Databases, Template
-from tests.search.meaning.shelf import MANIFEST, USERS, make_documents
+from tests.search.chat.answering import serve_answers
+from tests.search.meaning.shelf import MANIFEST, PLACES, USERS, make_documents
 
 from assise.app import App
-from assise.errors import RefusedError, UsageError
+from assise.errors import EmbedderError, RefusedError, UsageError
 from assise.project import Project
+from assise.search.chat.ask import ChatAnswer
+from assise.search.meaning.embedder import Purpose, Vector
 from assise.search.meaning.local import LocalEmbedder
 from assise.search.query import Ranking, Request
 
@@ -36,7 +39,21 @@ def template(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 class KeptEmbedder(LocalEmbedder):
-    """The local model, whose process stays when it is closed."""
+    """The local model, whose process stays when it is closed, and which can be down."""
+
+    is_down = False
+    asked = 0
+
+    def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
+        """The vectors of texts.
+
+        Raises:
+            EmbedderError: it is down.
+        """
+        self.asked += 1
+        if self.is_down:
+            raise EmbedderError("the embedder is down", remedy="Wait.")
+        return super().embed(texts, purpose)
 
     def close(self) -> None:
         """End nothing."""
@@ -92,7 +109,7 @@ def test_similarity_is_measured_on_the_models_own_scale(shelf: Project) -> None:
     assert everything[0].title == "Training a dog"
     assert everything[0].score > 0.5
     assert sum(hit.score < 0.3 for hit in everything) >= 5
-    passages = shelf.search.retrieve(request, user_id=1)
+    passages = shelf.search.retrieve(request, user_id=1).passages
     assert all(each.cosine is not None and each.cosine > 0.7 for each in passages)
     near = shelf.search.query(replace(request, threshold=0.4), user_id=1).results
     assert 1 <= len(near) <= 3
@@ -100,14 +117,14 @@ def test_similarity_is_measured_on_the_models_own_scale(shelf: Project) -> None:
 
 def test_passages_are_read_as_they_are_now(shelf: Project) -> None:
     request = Request("comment sécuriser une API ?", limit=3, method="hybrid")
-    best, *_ = shelf.search.retrieve(request, user_id=3)
+    best, *_ = shelf.search.retrieve(request, user_id=3).passages
     assert (best.source_type, best.source_id) == ("books", 3)
     assert best.text.startswith("Sécuriser une API\nLes jetons")
     assert (best.first, best.last) == (0, len(best.text))
     assert best.relevance_score == 1
     with psycopg.connect(str(shelf.workspace.to)) as session:
         session.execute("UPDATE books SET text = 'Autre chose', title = 'x' WHERE id = 3")
-    found = shelf.search.retrieve(request, user_id=3)
+    found = shelf.search.retrieve(request, user_id=3).passages
     assert not any("jetons" in each.text and each.source_type == "books" for each in found)
 
 
@@ -135,3 +152,74 @@ def test_what_is_like_a_row_is_found_among_ones_own(shelf: Project) -> None:
 
 def sign_in(project: Project) -> str:
     return make_conninfo(str(project.workspace.to), user="apptest_app")
+
+
+def test_answers_come_from_what_a_question_means(shelf: Project) -> None:
+    """No word of the question is in the row: it is found by meaning, and so is what supports it."""
+
+    async def run(user: int) -> None:
+        async with App(shelf.path, urls={"app": sign_in(shelf)}) as app:
+            pieces = [each async for each in app.chat.ask("my puppy never obeys", user)]
+            found = pieces[-1]
+            assert isinstance(found, ChatAnswer)
+            assert (found.is_answered, found.warning) == (True, None)
+            assert found.sources[0].title == "Training a dog"
+            own = {int(str(each.id)) % USERS for each in found.sources if each.type == "books"}
+            assert own == {user}
+            assert [each.is_right for each in found.citations] == [True, False]
+            contexts = await app.chat.retrieve_context("my puppy never obeys", user)
+            assert contexts.contexts[0].relevance_score == 1
+            assert f"({PLACES[user]})" in contexts.contexts[0].text
+            with psycopg.connect(str(shelf.workspace.to)) as session:
+                statement = "UPDATE books SET text = 'Rien du tout.', title = 'x' WHERE id = %s"
+                session.execute(statement, [contexts.contexts[0].source_id])
+            later = await app.chat.retrieve_context("my puppy never obeys", user)
+            assert not any(
+                f"({PLACES[user]})" in each.text and "Reward" in each.text
+                for each in later.contexts
+            )
+
+    with serve_answers() as model:
+        chat = f"chat: {{model: {{base_url: '{model.url}', model: m}}}}\n"
+        shelf.path.write_text(MANIFEST + chat)
+        model.response = (
+            "Give your pup a treat when it sits down at once [1]. Il pleut à Brest [1]."
+        )
+        asyncio.run(run(2))
+
+
+def test_without_the_embedder_words_are_searched_and_it_is_said(
+    shelf: Project, kept: KeptEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept, "is_down", True)
+    monkeypatch.setattr("assise.search.meaning.verbs.DOWN_S", 1e9)
+
+    async def run() -> None:
+        async with App(shelf.path, urls={"app": sign_in(shelf)}) as app:
+            found = await app.search("telescope", user_id=2, method="hybrid")
+            assert found.results[0].title == "Stars and planets"
+            assert found.warning == "searched by words alone: the embedder is down"
+            asked = kept.asked
+            contexts = await app.chat.retrieve_context("telescope", 2)
+            assert contexts.contexts[0].title == "Stars and planets"
+            assert contexts.warning == found.warning
+            assert kept.asked == asked, "what has failed is not asked again at once"
+            with pytest.raises(EmbedderError, match="is down"):
+                await app.search.semantic_search("telescope", user_id=2)
+
+    asyncio.run(run())
+    found = shelf.search.query(Request("telescope", ["books"], method="hybrid"), user_id=2)
+    assert found.results[0].title == "Stars and planets"
+    assert "the embedder is down" in str(found.warning)
+
+
+def test_who_reads_no_personal_columns_learns_nothing_of_vectors(shelf: Project) -> None:
+    conninfo = make_conninfo(str(shelf.workspace.to), user="apptest_readonly")
+    with psycopg.connect(conninfo, autocommit=True) as session:
+        for statement in (
+            "SELECT * FROM search_by_meaning('a', '[1]')",
+            "SELECT * FROM search_similar('books', '[2]')",
+            "SELECT * FROM _meaning_models",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                session.execute(statement)

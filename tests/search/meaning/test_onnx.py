@@ -90,3 +90,36 @@ def test_a_file_that_is_no_model_is_told(folder: Path) -> None:
     (folder / "config_sentence_transformers.json").write_text("{")
     with pytest.raises(EmbedderError, match="is no JSON"):
         OnnxEmbedder(folder).embed(["red"], "query")
+
+
+def test_files_that_do_not_fit_each_other_are_told(folder: Path) -> None:
+    """Whatever a file holds: an error with a remedy, never that of a library."""
+    tokenizer, config = folder / "tokenizer.json", folder / "sentence_bert_config.json"
+    whole = tokenizer.read_bytes()
+    for content in (b"", b"{}", b"\xff", b"[" * 9_000, whole[:-9]):
+        tokenizer.write_bytes(content)
+        with pytest.raises(EmbedderError, match=r"tokenizer\.json cannot be run(.|\n)*Export the"):
+            OnnxEmbedder(folder).embed(["red"], "query")
+    larger = whole.replace(b'"red": 4', b'"red": 99')
+    assert larger != whole
+    tokenizer.write_bytes(larger)
+    with pytest.raises(EmbedderError, match="cannot be run"):
+        OnnxEmbedder(folder).embed(["red"], "query")
+    tokenizer.write_bytes(whole)
+    config.write_text('{"max_seq_length": "many"}')
+    (folder / "config_sentence_transformers.json").write_text('{"prompts": ["x"]}')
+    assert len(OnnxEmbedder(folder).embed(["red"], "query")[0]) == 12
+    for name, kind in (("input", TensorProto.INT64), ("input_ids", TensorProto.FLOAT)):
+        write_graph(folder / "onnx" / "model.onnx", name, kind)
+        with pytest.raises(EmbedderError, match="cannot be run"):
+            OnnxEmbedder(folder).embed(["red"], "query")
+
+
+def write_graph(file: Path, name: str, kind: int) -> None:
+    """A model whose input is given back as it is."""
+    given = helper.make_tensor_value_info(name, kind, ["batch", "tokens"])
+    told = helper.make_tensor_value_info("out", kind, ["batch", "tokens"])
+    node = helper.make_node("Identity", [name], ["out"])
+    graph = helper.make_graph([node], "identity", [given], [told])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, str(file))

@@ -110,9 +110,9 @@ WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND (xid, number) <= (%(to_xid
 
 -- place --
 -- The place of the last event of a batch.
-SELECT xid::text AS xid, number FROM assise.analytics_events
-WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND xid < %(until)s::xid8
-ORDER BY xid, number OFFSET %(size)s LIMIT 1
+SELECT e.xid::text AS xid, e.number FROM assise.analytics_events AS e
+WHERE (e.xid, e.number) > (%(xid)s::xid8, %(number)s) AND e.xid < %(until)s::xid8
+ORDER BY e.xid, e.number OFFSET %(size)s LIMIT 1
 
 -- merges --
 -- What says that two ids are one person, in order; then also who is a user of the application itself.
@@ -140,17 +140,21 @@ SELECT id, (%(last)s + row_number() OVER (ORDER BY id))::int AS person FROM (
     SELECT distinct_id AS id FROM tail WHERE has_person UNION SELECT unnest(%(ids)s::text[])
 ) AS given LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL
 
+-- nobody --
+-- No id gets a number: all of them have one.
+SELECT NULL::text AS id, NULL::int AS person WHERE false
+
 -- groups --
 -- The persons of each event and day. Ids that are not known get numbers behind the last.
-WITH tail AS MATERIALIZED ({tail}), unknown AS ({numbers})
-SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day, count(*) AS events,
-    coalesce(array_agg(DISTINCT person) FILTER (WHERE person IS NOT NULL), '{{}}') AS persons,
-    coalesce(array_agg(DISTINCT person) FILTER (WHERE person IS NOT NULL AND traffic = 'person'), '{{}}') AS users
+WITH tail AS ({tail}), unknown AS ({numbers})
+SELECT event, day, sum(n)::bigint AS events, coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL), '{{}}') AS persons,
+    coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL AND is_user), '{{}}') AS users
 FROM (
-    SELECT event, at, traffic, CASE WHEN has_person THEN coalesce(i.person, u.person) END AS person
+    SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day,
+        CASE WHEN has_person THEN coalesce(i.person, u.person) END AS person, count(*) AS n, bool_or(traffic = 'person') AS is_user
     FROM tail LEFT JOIN assise.analytics_identity AS i ON has_person AND md5(i.distinct_id) = md5(tail.distinct_id)
     LEFT JOIN unknown AS u ON has_person AND u.id = tail.distinct_id
-    WHERE traffic IN ('person', 'anonymous', 'system')
+    WHERE traffic IN ('person', 'anonymous', 'system') GROUP BY 1, 2, 3
 ) AS found GROUP BY 1, 2
 
 -- unknown --
@@ -159,17 +163,19 @@ WITH tail AS MATERIALIZED ({tail})
 SELECT id AS distinct_id, person FROM ({numbers}) AS numbered WHERE id = ANY (%(ids)s::text[])
 
 -- add_identities --
--- Give the ids of events persons.
-INSERT INTO assise.analytics_identity (distinct_id, is_identified)
-SELECT id, false FROM (
-    SELECT distinct_id AS id FROM ({tail}) AS tail WHERE has_person UNION SELECT unnest(%(ids)s::text[])
-) AS given LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL ORDER BY id
-
--- own_identities --
--- Who was tracked by the application itself is a user.
-UPDATE assise.analytics_identity AS i SET is_identified = true
-FROM (SELECT DISTINCT md5(distinct_id) AS id FROM ({tail}) AS tail WHERE has_person AND traffic = 'person' AND properties ->> '$lib' = 'assise') AS own
-WHERE md5(i.distinct_id) = own.id AND NOT i.is_identified
+-- Give the ids of events persons. Who was tracked by the application itself is a user, unless merges of the same events have to come before.
+WITH given AS (
+    SELECT distinct_id AS id, coalesce(bool_or(%(alone)s AND traffic = 'person' AND properties ->> '$lib' = 'assise'), false) AS own
+    FROM ({tail}) AS tail WHERE has_person GROUP BY 1
+    UNION ALL SELECT unnest(%(ids)s::text[]), false
+), found AS (
+    SELECT id, own, i.person FROM (SELECT id, bool_or(own) AS own FROM given GROUP BY 1) AS given
+    LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL OR own AND NOT i.is_identified
+), known AS (
+    UPDATE assise.analytics_identity AS i SET is_identified = true FROM found
+    WHERE found.person IS NOT NULL AND md5(i.distinct_id) = md5(id)
+)
+INSERT INTO assise.analytics_identity (distinct_id, is_identified) SELECT id, own FROM found WHERE person IS NULL ORDER BY id
 
 -- move_identities --
 -- Give the ids of merged persons to one of them.

@@ -19,6 +19,8 @@ class AnsweringModel(Keyed):
     Args:
         tokens: of a prompt at most.
         timeout: how long the server may be silent.
+        tokenizer: the file `tokenizer.json` of the model, by which tokens are counted.
+        rewrites: whether it writes a question anew that follows others, before rows are searched.
     """
 
     base_url: str = "https://api.openai.com/v1"
@@ -26,6 +28,8 @@ class AnsweringModel(Keyed):
     api_key: str = "${OPENAI_API_KEY:-}"
     tokens: int = 4_000
     timeout: str = "30s"
+    tokenizer: str | None = None
+    rewrites: bool = False
 
     @property
     def timeout_s(self) -> float:
@@ -83,7 +87,7 @@ CHAT = Key(
     "chat",
     "manifest",
     help="answers from rows: model is a server that speaks OpenAI's protocol ({base_url, model,"
-    " api_key, tokens, timeout}); conversations and messages are the tables that keep what is"
+    " api_key, tokens, timeout, tokenizer, rewrites}); conversations and messages are the tables that keep what is"
     " said, role and content the columns of messages",
     affects="nothing",
     type=Chat,
@@ -103,6 +107,8 @@ CHAT = Key(
                     "api_key": {"type": "string"},
                     "tokens": {"type": "integer"},
                     "timeout": {"type": "string"},
+                    "tokenizer": {"type": "string"},
+                    "rewrites": {"type": "boolean"},
                 },
             },
             "conversations": {"type": "string"},

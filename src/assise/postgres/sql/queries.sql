@@ -215,8 +215,10 @@ UNION ALL
 SELECT 'function', called, called, rtrim(pg_get_functiondef(oid), E'\n'), rtrim(pg_get_functiondef(oid), E'\n'), format('DROP %1$s %2$s', word, called)
 FROM routine
 UNION ALL
-SELECT 'view', called, called, made, made, format('DROP %1$s %2$s', word, called)
-FROM (SELECT called, w.word, format('CREATE %1$s %2$s%3$s AS%4$s%5$s', w.word, called, ' WITH (' || array_to_string(reloptions, ', ') || ')',
+SELECT 'view', called, called, made || E'\n-- columns: ' || (
+    SELECT string_agg(format('%1$I %2$s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = v.oid AND attnum > 0
+), made, format('DROP %1$s %2$s', word, called)
+FROM (SELECT oid, called, w.word, format('CREATE %1$s %2$s%3$s AS%4$s%5$s', w.word, called, ' WITH (' || array_to_string(reloptions, ', ') || ')',
     E'\n', rtrim(pg_get_viewdef(oid), ';') || CASE relkind WHEN 'm' THEN E'\n  WITH NO DATA' ELSE '' END) AS made
     FROM relation, LATERAL (SELECT CASE relkind WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'VIEW' END AS word) AS w WHERE relkind IN ('v', 'm')) AS v
 UNION ALL

@@ -7,6 +7,7 @@ DECLARE
     _actor text := nullif(current_setting('app.user_id', true), '');
     _request text := nullif(current_setting('app.request_id', true), '');
     _reason text := nullif(current_setting('app.reason', true), '');
+    _pairs bigint;
 BEGIN
     IF TG_OP = 'INSERT' THEN
         INSERT INTO {log} (statement, "table", op, key, new, hidden, actor, request, reason, login)
@@ -22,8 +23,9 @@ BEGIN
             to_jsonb(n) - {hidden} - same.names, {changed_hidden}, _actor, _request, _reason, session_user
         FROM gone AS o JOIN added AS n ON {same_key}, LATERAL (SELECT ARRAY[{same}]::text[] AS names) AS same
         WHERE o.* *<> n.*;
+        GET DIAGNOSTICS _pairs = ROW_COUNT;
         -- A key that was changed has no partner: it is gone, and another one has come.
-        IF EXISTS (SELECT FROM gone AS o FULL JOIN added AS n ON {same_key} WHERE {old_first} IS NULL OR {new_first} IS NULL) THEN
+        IF _pairs < (SELECT count(*) FROM gone) AND EXISTS (SELECT FROM gone AS o FULL JOIN added AS n ON {same_key} WHERE {old_first} IS NULL OR {new_first} IS NULL) THEN
             INSERT INTO {log} (statement, "table", op, key, old, new, hidden, actor, request, reason, login)
             SELECT _statement, {name}, CASE WHEN {new_first} IS NULL THEN 'd' ELSE 'i' END,
                 CASE WHEN {new_first} IS NULL THEN jsonb_build_object({old_key}) ELSE jsonb_build_object({new_key}) END,

@@ -9,18 +9,18 @@ from functools import cached_property
 from hashlib import sha256
 
 from assise.manifest.model import Manifest
-from assise.manifest.sections.embedding import EMBED, Embed
+from assise.manifest.sections.embedding import EMBED, Embed, find_link
 from assise.manifest.sections.search import Search
 from assise.schema.access import AccessRules, quote_setting
 from assise.schema.guards import Condition, groups_name
 from assise.schema.managed import Managed
 from assise.schema.search.made import grant_functions, list_triggers, make_function, own
-from assise.schema.search.searched import Searched, fill, read_blocks
+from assise.schema.search.searched import Searched, fill, match_key, read_blocks
 from assise.schema.sql import qualify, quote, quote_text
 
 MEANING = read_blocks("meaning.sql")
 EMBEDDING = read_blocks("embed.sql")
-TABLES = ("models", "sources", "changed")
+TABLES = ("models", "sources", "changed", "spent")
 FUNCTION = "search_by_meaning"
 BY_MEANING = "text, text, text[], integer, jsonb, text, jsonb"
 MODEL = "search_model"
@@ -102,6 +102,17 @@ class EmbeddedTable:
         kind = self.rules.types(self.name)[condition.column]
         return f"ARRAY[{begin} || {quote_setting(condition.setting, kind)}::text]"
 
+    @property
+    def texts(self) -> list[str]:
+        """The texts of a row `t` as SQL: its columns, then those of the rows that belong to it."""
+        columns = qualify("t", self.embed.field)
+        return [*columns, *join_children(self.rules.manifest, self.name, self.rules.schema)]
+
+    @property
+    def children(self) -> list[Searched]:
+        """The tables whose rows are embedded with one of this table."""
+        return [Searched(self.rules, each, Search(), self.vector) for each in self.embed.children]
+
     def made(self, kind: str) -> str:
         """The name of a function or trigger of this table."""
         return self.rows.made(f"meaning_{kind}")
@@ -110,7 +121,10 @@ class EmbeddedTable:
     def made_from(self) -> str:
         """What passages and their scopes depend on beside the values of rows, as a hash."""
         scope = self.scope_of("t")
-        said = json.dumps([self.embed.field, self.embed.tokens, self.embed.where, scope])
+        said = json.dumps(
+            [self.embed.field, self.embed.tokens, self.embed.where, scope]
+            + [[*self.embed.children.items()]] * bool(self.embed.children)
+        )
         return sha256(said.encode()).hexdigest()[:16]
 
     def describe(self) -> dict[str, object]:
@@ -178,10 +192,24 @@ class MeaningObjects:
             parts = {**self._parts, **_list_parts(table)}
             yield self._function(table.made("note"), "", MEANING["note"], parts)
             yield from list_triggers(table.rows, "meaning_note", before="meaning_")
+            for child in table.children:
+                yield from self._list_child(table, child, parts)
         for name, (block, arguments) in CALLED.items():
             yield self._function(name, arguments, MEANING[block], self._parts)
         functions = {name: arguments for name, (_, arguments) in CALLED.items()}
         yield from grant_functions(self.rules, functions)
+
+    def _list_child(
+        self, table: EmbeddedTable, child: Searched, parts: Mapping[str, str]
+    ) -> Iterator[Managed]:
+        """What notes a row when the rows that belong to it change."""
+        tables = self.rules.manifest.tables
+        link = quote(find_link(child.name, table.name, tables) or "")
+        function = child.made("meaning_up")
+        own = {"note_child": quote(self.rules.schema, function), "link": link}
+        own["place"] = table.rows.place
+        yield self._function(function, "", MEANING["note_child"], {**parts, **own})
+        yield from list_triggers(child, "meaning_up", before="meaning_up_")
 
     def _function(self, name: str, arguments: str, block: str, parts: Mapping[str, str]) -> Managed:
         return make_function(self.rules, name, arguments, fill(block, parts))
@@ -252,6 +280,34 @@ def _list_parts(table: EmbeddedTable) -> dict[str, str]:
     }
 
 
+def join_children(manifest: Manifest, table: str, schema: str | None) -> list[str]:
+    """The texts of the rows that belong to a row `t`, in their order, as SQL; one of each table."""
+    embed, found = EMBED.of(manifest.tables[table]), []
+    (key, *_) = manifest.tables[table].primary_key
+    for child, columns in embed.children.items() if embed else ():
+        rows, link = manifest.tables[child], find_link(child, table, manifest.tables) or ""
+        moments = [name for name, each in rows.columns.items() if each.type == "timestamptz"]
+        order = [*([] if rows.parent else moments[:1]), *rows.primary_key]
+        place = quote(schema, child) if schema else quote(child)
+        found.append(
+            f"(SELECT string_agg(concat_ws(E'\\n', {', '.join(qualify('c', columns))}), E'\\n'"
+            f" ORDER BY {', '.join(qualify('c', order))})"
+            f" FROM {place} AS c WHERE c.{quote(link)} = t.{quote(key)})"
+        )
+    return found
+
+
+def select_children(manifest: Manifest, table: str, schema: str | None) -> str:
+    """The statement that reads these texts of the rows with `%(keys)s`, a JSON array of keys."""
+    place = quote(schema, table) if schema else quote(table)
+    text = (
+        f"SELECT k.place AS _place, ARRAY[{', '.join(join_children(manifest, table, schema))}] AS texts"
+        " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
+        f" JOIN {place} AS t ON {match_key(manifest, table, 'k.key')}"
+    )
+    return text.replace("%", "%%").replace("\0", "%(keys)s")
+
+
 def call_similar(schema: str | None) -> str:
     """The statement that finds rows like a row."""
     function = quote(schema, SIMILAR) if schema else SIMILAR
@@ -269,10 +325,8 @@ def write_statement(table: EmbeddedTable, name: str, passages: str = "") -> str:
         "place": table.rows.place,
         "is_key": table.rows.is_key("t", "k.key::jsonb"),
         "is_wanted": table.is_wanted("t"),
-        "fields": ", ".join(qualify("t", table.embed.field)),
-        "size": " + ".join(
-            f"coalesce(octet_length({name}::text), 0)" for name in qualify("t", table.embed.field)
-        ),
+        "fields": ", ".join(table.texts),
+        "size": " + ".join(f"coalesce(octet_length(({text})::text), 0)" for text in table.texts),
         "passages": passages,
         "passages_text": quote_text(passages),
         "near_index": quote(f"{bare}_near"),

@@ -36,7 +36,7 @@ from assise.schema.sql import quote, quote_list, quote_text
 EXTENSIONS = search_text.EXTENSIONS
 SHARED = read_blocks("shared.sql")
 TABLE = read_blocks("table.sql")
-DATA = ("fresh", "pending", "terms", "rows", "blocks", "vocabulary")
+DATA = ("fresh", "pending", "terms", "rows", "blocks", "owned", "vocabulary")
 MANY = "text, text[], integer, jsonb, text, jsonb"
 ONE = "text, integer, jsonb, text, jsonb"
 SUGGEST = "text, text[], integer"
@@ -72,8 +72,8 @@ SIGNATURES = {
     "also": "jsonb",
     "count_own": "text[], integer[], integer, text",
     "dense": (
-        "integer, integer[], bigint, double precision, double precision, text, jsonb, tsquery,"
-        " jsonb, double precision"
+        "integer, integer[], bigint, double precision, double precision, text[], text, jsonb,"
+        " tsquery, jsonb, double precision"
     ),
     "rank": "jsonb, bigint, jsonb, jsonb, jsonb",
 }
@@ -166,13 +166,15 @@ class _Objects:
         parts = list_parts(table)
         made = [self.texts, parts["vectors"], SHARED["parts"]]
         comment = _comment(*made)
-        kinds = DATA if table.vector else [kind for kind in DATA if kind != "blocks"]
+        kinds = DATA if table.vector else [kind for kind in DATA if kind not in {"blocks", "owned"}]
         for kind in kinds:
             block = TABLE[kind]
             if kind == "rows" and not table.vector:
                 block = block.replace("{v}.sparsevec", "text")
             if kind == "vocabulary":
                 comment = _comment(*made, parts["vocabulary_text"], parts["owner_keys"])
+            if kind == "owned":
+                comment = _comment(parts["owner_keys"])
             create = [fill(block, parts), f"COMMENT ON TABLE {table.quoted(kind)} IS {comment}"]
             drop = []
             if kind == "fresh":
@@ -245,7 +247,8 @@ def _comment(*made: str) -> str:
 def stands_alone(name: str) -> bool:
     """Whether no other table of ours is made again when this one is."""
     is_apart = name in LOG_TABLES or holds_meaning(name)
-    return is_apart or name.startswith(("_search_vocabulary_", "_search_synonyms_"))
+    own = ("_search_vocabulary_", "_search_synonyms_", "_search_owned_")
+    return is_apart or name.startswith(own)
 
 
 def _without_blocks(block: str) -> str:

@@ -15,7 +15,7 @@ from assise.schema.search.searched import (
 from assise.schema.sql import qualify, quote, quote_list, quote_text
 
 MADE = "fresh pending terms rows blocks vocabulary index dense complete rank".split()
-MADE += "own known begun has_words nearest correct count_own synonyms also".split()
+MADE += "owned own known begun has_words nearest correct count_own synonyms also".split()
 ROWS = "t s w f b p".split()
 """Aliases of rows in the blocks."""
 

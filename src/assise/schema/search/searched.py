@@ -27,6 +27,7 @@ BLOCK = 16_000
 LONG_BYTES = 32_000
 """From this on a row is looked at closer, and read in parts if it is too long for one tsvector."""
 
+_PLAIN = {"uuid", "text", "int2", "int4", "int8", "bool"}
 _PLACE = re.compile(r"\{(\w+)\}")
 _BLOCK = re.compile(r"^-- (\w+) --\n((?:.*\n)+?)(?=^-- \w+ --\n|\Z)", re.MULTILINE)
 
@@ -223,6 +224,15 @@ class Searched:
         columns = dict.fromkeys(each.column for each in guard.read) if guard else {}
         return tuple(dict.fromkeys([*columns, *self.key])) if len(columns) == 1 else ()
 
+    @property
+    def is_shown_by_owners(self) -> bool:
+        """Whether a rule shows rows by columns whose values are equal only where their texts are."""
+        guard = self.rules.guards.get(self.name)
+        if self.vector is None or guard is None or guard.is_public or not guard.read:
+            return False
+        types = self.rules.types(self.name)
+        return all(types[each.column] in _PLAIN for each in guard.read)
+
     def is_key(self, row: str, key: str) -> str:
         """That a row has a key, which is a JSON array."""
         columns = zip(qualify(row, self.key), self.key.values(), strict=True)
@@ -238,7 +248,10 @@ class Searched:
     def watched(self) -> list[str]:
         """The columns whose change makes a row be indexed again."""
         column = self.search.language_column
-        return [*self.search.columns, *([column] if column else [])]
+        owners: list[str] = []
+        if self.is_shown_by_owners:
+            owners += (each.column for each in self.rules.guards[self.name].read)
+        return [*dict.fromkeys([*self.search.columns, *([column] if column else []), *owners])]
 
 
 def quote_array(texts: Iterable[str]) -> str:

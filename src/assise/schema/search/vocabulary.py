@@ -40,6 +40,7 @@ def list_parts(table: Searched) -> Mapping[str, str]:
         ),
         "owner_keys": list_owners(table),
         "owners": list_own(table),
+        "owners_in_blocks": list_own(table, "NULL") if table.is_shown_by_owners else "NULL",
         "has_owners": "true" if table.rules.guards.get(table.name) else "false",
     }
 
@@ -83,9 +84,9 @@ def list_owners(table: Searched) -> str:
     return f"ARRAY[{', '.join([first, *keys[1:]])}]"
 
 
-def list_own(table: Searched) -> str:
-    """The owners whose rows the session sees, as an array."""
-    rules, guard, everything = table.rules, table.rules.guards.get(table.name), "ARRAY['']"
+def list_own(table: Searched, everything: str = "ARRAY['']") -> str:
+    """The owners whose rows the session sees, as an array; `everything` for all rows."""
+    rules, guard = table.rules, table.rules.guards.get(table.name)
     if not rules.has_rules or (guard and guard.is_public):
         return everything
     types = rules.types(table.name)

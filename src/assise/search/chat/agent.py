@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import wraps
 from typing import Any
@@ -26,11 +26,15 @@ MOST = 50
 
 @dataclass(frozen=True)
 class AgentTools:
-    """What an agent may do for a user; the docstrings of the tools are what agents read."""
+    """What an agent may do for a user; the docstrings of the tools are what agents read.
+
+    `served` are the only tables that it reaches; without them all that are searched.
+    """
 
     chat: AppChat
     user_id: object = None
     tenant_id: object = None
+    served: Sequence[str] | None = None
 
     async def search(
         self, query: str, tables: list[str] | None = None, limit: int = 10
@@ -40,18 +44,17 @@ class AgentTools:
             query,
             user_id=self.user_id,
             tenant_id=self.tenant_id,
-            types=tables,
+            types=self._choose(tables),
             limit=max(1, min(limit, MOST)),
             method="hybrid",
         )
-        return _as_json({"results": [asdict(each) for each in found.results]})
+        results = [asdict(each) for each in found.results]
+        return _as_json({"results": results, "warning": found.warning})
 
     async def similar(self, table: str, id: str, limit: int = 5) -> dict[str, Any]:  # noqa: A002
         """Find rows of a table that are like the row with this id."""
-        manifest, searched = self.chat.manifest, self._list_tables()
-        if table not in searched:
-            remedy = nearest(table, searched)
-            raise UsageError(f"table {table!r} is not searched", remedy=remedy)
+        manifest = self.chat.manifest
+        self._choose([table])
         rights = {"user_id": self.user_id, "tenant_id": self.tenant_id}
         async with self.chat.search.open_session(**rights) as session:
             text = await answer_async(find_text(manifest, table, id), session.fetch)
@@ -62,7 +65,7 @@ class AgentTools:
     async def ask(self, question: str, tables: list[str] | None = None) -> dict[str, Any]:
         """Answer a question from rows, with numbered sources; or give search results."""
         async for piece in self.chat.ask(
-            question, self.user_id, tenant_id=self.tenant_id, types=tables
+            question, self.user_id, tenant_id=self.tenant_id, types=self._choose(tables)
         ):
             if isinstance(piece, ChatAnswer):
                 return _as_json(asdict(piece))
@@ -73,9 +76,22 @@ class AgentTools:
         tables = self.chat.manifest.tables
         return {"tables": {name: [*tables[name].columns] for name in self._list_tables()}}
 
+    def _choose(self, tables: Sequence[str] | None) -> list[str]:
+        """The tables that are meant; all without them.
+
+        Raises:
+            UsageError: one is not searched.
+        """
+        known = self._list_tables()
+        for name in tables or ():
+            if name not in known:
+                raise UsageError(f"table {name!r} is not searched", remedy=nearest(name, known))
+        return [*(tables or known)]
+
     def _list_tables(self) -> list[str]:
         tables = self.chat.manifest.tables
-        return [name for name in tables if SEARCH.of(tables[name]) is not None]
+        names = tables if self.served is None else self.served
+        return [name for name in names if SEARCH.of(tables[name]) is not None]
 
 
 def make_agent_server(tools: AgentTools) -> Any:  # noqa: ANN401 - of a package that may be absent

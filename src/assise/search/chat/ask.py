@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 from assise.errors import AssiseError, ModelError, UsageError
-from assise.search.chat.citations import Citation, check_citations
+from assise.search.chat.citations import Citation, Compare, check_citations, compare_citations
 from assise.search.chat.contexts import LIMIT, Contexts, SourceContext, choose_contexts
 from assise.search.chat.model import AnswerModel
-from assise.search.chat.prompt import Prompt, Turn, make_prompt
+from assise.search.chat.prompt import Prompt, Turn, ask_rewriting, choose_turns, make_prompt
 from assise.search.meaning.passages import count_tokens
-from assise.search.meaning.retrieve import FoundPassage
+from assise.search.meaning.retrieve import Retrieved
 
-Retrieve = Callable[[str], Awaitable[list[FoundPassage]]]
+Retrieve = Callable[[str], Awaitable[Retrieved]]
 """The passages for a question, with the rights of whoever asks."""
 
 NO_MODEL = "no model is configured: write chat: {model: …}"
 NO_CONTEXT = "nothing was found that the question could be answered from"
 TOKENS = 4_000
+LONGEST_QUESTION = 1_000
+"""Characters of a rewritten question that are searched for."""
+
 _SHOWN = 200
 _TRIES = 3
 
@@ -44,6 +48,7 @@ class ChatAnswer:
         response: the text; what was streamed before, unless `is_answered` is false.
         contexts_used: the contexts of the prompt; citations count them from 1.
         question: what was searched for: the question, rewritten where it follows others.
+        warning: why rows were found by words alone, where they are embedded.
     """
 
     response: str
@@ -54,6 +59,7 @@ class ChatAnswer:
     problem: str | None
     question: str
     conversation_id: object = None
+    warning: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,27 +74,34 @@ class Question:
 
 @dataclass(frozen=True)
 class Answering:
-    """Answers questions by `retrieve` and a model; without a model by search results."""
+    """Answers questions by `retrieve` and a model; without a model by search results.
+
+    `compare` checks citations by meaning.
+    """
 
     retrieve: Retrieve
     model: AnswerModel | None = None
+    compare: Compare | None = None
 
     async def find_contexts(self, text: str, limit: int = LIMIT) -> Contexts:
         """The best contexts for a text, and how long that took."""
         begin = perf_counter()
-        chosen = choose_contexts(await self.retrieve(text), limit)
-        return Contexts(chosen, len(chosen), round((perf_counter() - begin) * 1000, 3))
+        found = await self.retrieve(text)
+        chosen = choose_contexts(found.passages, limit)
+        spent_ms = round((perf_counter() - begin) * 1000, 3)
+        return Contexts(chosen, len(chosen), spent_ms, found.warning)
 
-    async def augment(self, question: Question) -> tuple[Prompt, Contexts]:
-        """The prompt of a question and its contexts.
+    async def augment(self, question: Question) -> tuple[Prompt, Contexts, str]:
+        """The prompt of a question, its contexts, and what was searched for.
 
         Raises:
             UsageError: the question is blank, or alone more than its tokens.
         """
         if not question.text.strip():
             raise UsageError("the question is empty", remedy="Write what you want to know.")
-        contexts = await self.find_contexts(self.find_search_text(question), question.limit)
-        return self.write_prompt(question, contexts, question.tokens), contexts
+        searched = await self.find_search_text(question)
+        contexts = await self.find_contexts(searched, question.limit)
+        return self.write_prompt(question, contexts, question.tokens), contexts, searched
 
     def write_prompt(self, question: Question, contexts: Contexts, tokens: int) -> Prompt:
         """The prompt of at most `tokens` tokens."""
@@ -101,10 +114,30 @@ class Answering:
             count=count,
         )
 
-    def find_search_text(self, question: Question) -> str:
-        """What is searched for: a question that follows another one has its words too."""
+    async def find_search_text(self, question: Question) -> str:
+        """What is searched for: the question, and where it follows others a rewritten one.
+
+        Without a model that rewrites, the words of the question before are taken as well.
+        """
         asked = [turn.content for turn in question.history if turn.role == "user"]
+        if asked and self.model is not None and self.model.server.rewrites:
+            with suppress(AssiseError):
+                written = await self._rewrite(self.model, question)
+                return "\n".join(filter(None, [question.text, written]))
         return "\n".join([question.text, *asked[-1:]])
+
+    async def _rewrite(self, model: AnswerModel, question: Question) -> str:
+        """A question as the model writes it so that it needs no conversation."""
+        room = question.tokens - model.count(ask_rewriting(question.text, []))
+        turns = choose_turns(question.history, question.text, tokens=room, count=model.count)
+        messages = [{"role": "user", "content": ask_rewriting(question.text, turns)}]
+        said = ""
+        async with aclosing(model.stream(messages)) as texts:
+            async for text in texts:
+                said += text
+                if len(said) > LONGEST_QUESTION:
+                    break
+        return " ".join(said[:LONGEST_QUESTION].replace("\0", " ").split())
 
     async def answer(self, question: Question) -> AsyncGenerator[str | ChatAnswer, None]:
         """The pieces of an answer as they come, and last the whole answer.
@@ -114,13 +147,13 @@ class Answering:
         Raises:
             UsageError: the question is blank, or alone more than its tokens.
         """
-        prompt, contexts = await self.augment(question)
-        searched = self.find_search_text(question)
+        prompt, contexts, searched = await self.augment(question)
+        give_results = partial(_give_results, searched=searched, warning=contexts.warning)
         if not contexts.contexts:
-            yield _give_results(prompt, searched, NO_CONTEXT)
+            yield give_results(prompt, problem=NO_CONTEXT)
             return
         if self.model is None:
-            yield _give_results(prompt, searched, NO_MODEL)
+            yield give_results(prompt, problem=NO_MODEL)
             return
         said: list[str] = []
         tokens = question.tokens
@@ -133,20 +166,18 @@ class Answering:
                 break
             except ModelError as error:
                 if not error.is_too_long or said or attempt == _TRIES - 1:
-                    yield _give_results(prompt, searched, error.message)
+                    yield give_results(prompt, problem=error.message)
                     return
                 tokens = tokens * 3 // 4
                 prompt = self._shorten(question, contexts, tokens) or prompt
             except AssiseError as error:
-                yield _give_results(prompt, searched, error.message)
+                yield give_results(prompt, problem=error.message)
                 return
         response = "".join(said)
         if not response.strip():
-            yield _give_results(
-                prompt, searched, f"the model {self.model.server.model} said nothing"
-            )
+            yield give_results(prompt, problem=f"the model {self.model.server.model} said nothing")
             return
-        citations = check_citations(response, prompt.contexts, question.text)
+        citations = await self._check(response, prompt, question)
         yield ChatAnswer(
             response=response,
             contexts_used=[*prompt.contexts],
@@ -155,7 +186,16 @@ class Answering:
             is_answered=True,
             problem=None,
             question=searched,
+            warning=contexts.warning,
         )
+
+    async def _check(self, response: str, prompt: Prompt, question: Question) -> list[Citation]:
+        """The citations of an answer; where the embedder cannot be asked, by words alone."""
+        citations = check_citations(response, prompt.contexts, question.text)
+        if self.compare is not None:
+            with suppress(AssiseError):
+                return await compare_citations(citations, prompt.contexts, self.compare)
+        return citations
 
     def _shorten(self, question: Question, contexts: Contexts, tokens: int) -> Prompt | None:
         try:
@@ -171,7 +211,9 @@ def _list_sources(contexts: Sequence[SourceContext]) -> list[NumberedSource]:
     ]
 
 
-def _give_results(prompt: Prompt, searched: str, problem: str) -> ChatAnswer:
+def _give_results(
+    prompt: Prompt, *, searched: str, problem: str, warning: str | None
+) -> ChatAnswer:
     """What was found, in place of an answer."""
     lines = []
     for n, each in enumerate(prompt.contexts, 1):
@@ -187,4 +229,5 @@ def _give_results(prompt: Prompt, searched: str, problem: str) -> ChatAnswer:
         is_answered=False,
         problem=problem,
         question=searched,
+        warning=warning,
     )

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 
 from assise.search.chat.contexts import SourceContext
 from assise.search.chat.prompt import find_words
+from assise.search.meaning.passages import cut
+
+Compare = Callable[[Sequence[tuple[str, str]]], Awaitable[list[float]]]
+"""How similar the texts of pairs are by meaning, each from 0 to 1."""
+
+LIMIT = 0.45
+"""The least similarity by which a source supports a sentence."""
+
+PIECE = 60
+"""Tokens of a source that are compared with a sentence at once."""
 
 _SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\w))+[.!?]*(?:\s*\[\s*\d+(?:\s*,\s*\d+)*\s*\])*")
 _NUMBERS = re.compile(r"\[\s*(\d{1,4}(?:\s*,\s*\d{1,4})*)\s*\]")
@@ -19,7 +29,8 @@ class Citation:
 
     Args:
         is_given: whether the prompt had a source of this number.
-        is_supported: whether that source has half of what the sentence says, by its rare words.
+        is_supported: whether that source has half of what the sentence says, by its rare words, or
+            says alike by meaning.
     """
 
     number: int
@@ -55,6 +66,27 @@ def check_citations(
             is_supported = bool(rare) and 2 * len(has) >= len(rare)
             found.append(Citation(number, said, is_given, is_supported))
     return found
+
+
+async def compare_citations(
+    citations: Sequence[Citation], contexts: Sequence[SourceContext], compare: Compare
+) -> list[Citation]:
+    """The citations, of which those that words do not support may be supported by meaning."""
+    doubtful = [each for each in citations if each.is_given and not each.is_supported]
+    pieces = {
+        each: [piece.text for piece in cut(contexts[each.number - 1].text, PIECE)]
+        for each in doubtful
+        if each.sentence
+    }
+    pairs = [(each.sentence, piece) for each, texts in pieces.items() for piece in texts]
+    if not pairs:
+        return [*citations]
+    found = iter(await compare(pairs))
+    alike = {each: max([next(found) for _ in texts], default=0) for each, texts in pieces.items()}
+    return [
+        replace(each, is_supported=each.is_supported or alike.get(each, 0) >= LIMIT)
+        for each in citations
+    ]
 
 
 def _find_numbers(sentence: str) -> list[int]:

@@ -38,11 +38,15 @@ class SourceContext:
 
 @dataclass(frozen=True)
 class Contexts:
-    """The contexts of a question, the best first, and how long it took to find them."""
+    """The contexts of a question, the best first, and how long it took to find them.
+
+    `warning` says why they were found by words alone, where rows are embedded.
+    """
 
     contexts: list[SourceContext]
     total_contexts: int
     retrieval_time_ms: float
+    warning: str | None = None
 
 
 class Counter(Protocol):

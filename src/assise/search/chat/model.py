@@ -6,27 +6,53 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from assise.errors import ModelError
 from assise.extras import load
 from assise.manifest.sections.chat import AnsweringModel
+from assise.search.meaning.onnx import telling
 from assise.search.meaning.passages import count_tokens
 from assise.settings import expand
+
+LONGEST_ANSWER = 100_000
+"""Characters of an answer that are read."""
 
 _TOO_LONG = ("context_length_exceeded", "maximum context length", "context size", "context length")
 
 
 @dataclass
 class AnswerModel:
-    """A model of a server; `ratio` is how many of its tokens one of ours is, learnt from answers."""
+    """A model of a server; its tokenizer, if the manifest names one, lies in `folder`.
+
+    Without one `ratio` is how many of its tokens one of ours is, learnt from answers.
+    """
 
     server: AnsweringModel
+    folder: Path = Path()
     ratio: float = 1.0
 
     def count(self, text: str, /) -> int:
-        """About how many of its tokens a text has."""
+        """How many of its tokens a text has; about so many where it has no tokenizer.
+
+        Raises:
+            EmbedderError: the tokenizer cannot be read. MissingExtraError: the extra `onnx`, which
+            brings what reads it, is not installed.
+        """
+        if self._tokenizer is not None:
+            return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
         return int(count_tokens(text) * self.ratio + 0.999)
+
+    @cached_property
+    def _tokenizer(self) -> Any:  # noqa: ANN401 - of a package that may be absent
+        name = self.server.tokenizer
+        if name is None:
+            return None
+        path, module = self.folder / name, load("tokenizers", extra="onnx")
+        with telling(path):
+            return module.Tokenizer.from_str(path.read_text(encoding="utf-8"))
 
     async def stream(self, messages: Sequence[dict[str, str]]) -> AsyncGenerator[str, None]:
         """The pieces of an answer. The request ends when nobody waits for the next one.
@@ -77,17 +103,24 @@ class AnswerModel:
                 stream_options={"include_usage": True},
             )
         async with stream:
-            chunks = aiter(stream)
-            while True:
+            chunks, size, is_whole = aiter(stream), 0, False
+            while size <= LONGEST_ANSWER:
                 async with asyncio.timeout(patience_s):
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     break
                 if chunk.usage is not None:
                     self._learn(messages, chunk.usage.prompt_tokens)
-                text = chunk.choices[0].delta.content if chunk.choices else None
-                if text:
-                    yield text
+                for choice in chunk.choices[:1]:
+                    is_whole = is_whole or choice.finish_reason is not None
+                    if text := choice.delta.content:
+                        size += len(text)
+                        yield text
+        if not is_whole:
+            raise ModelError(
+                f"the model {self.server.model} stopped in the middle of its answer, or did not end",
+                remedy="Ask again; the server's log may say why.",
+            )
 
     def _learn(self, messages: Sequence[dict[str, str]], told: int) -> None:
         counted = sum(count_tokens(each["content"]) for each in messages)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from pathlib import Path
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
@@ -17,15 +18,15 @@ from assise.search.chat.contexts import LIMIT, PER_ROW, Contexts, SourceContext
 from assise.search.chat.keep import Keeper
 from assise.search.chat.model import AnswerModel
 from assise.search.chat.prompt import Prompt, Turn, format_for_prompt
-from assise.search.meaning.retrieve import FoundPassage
+from assise.search.meaning.retrieve import Retrieved
 from assise.search.query import Request
 from assise.search.verbs import AppSearch, SearchVerbs
 
 
-def open_model(manifest: Manifest) -> AnswerModel | None:
-    """The model that answers; None where the manifest names none."""
+def open_model(manifest: Manifest, folder: Path) -> AnswerModel | None:
+    """The model that answers; None where the manifest, which lies in `folder`, names none."""
     server = (CHAT.of(manifest) or Chat()).model
-    return None if server is None else AnswerModel(server)
+    return None if server is None else AnswerModel(server, folder)
 
 
 def find_tokens(manifest: Manifest) -> int:
@@ -50,14 +51,15 @@ def ask(
     """
     manifest = search.workspace.manifest()
 
-    async def retrieve(question: str) -> list[FoundPassage]:
+    async def retrieve(question: str) -> Retrieved:
         request = Request(question, types, 2 * LIMIT, method="hybrid")
         return await asyncio.to_thread(
             search.retrieve, request, user_id=user_id, tenant_id=tenant_id, per_row=PER_ROW
         )
 
     async def run() -> ChatAnswer:
-        answering = Answering(retrieve, open_model(manifest))
+        model = open_model(manifest, search.workspace.path.parent)
+        answering = Answering(retrieve, model, search.compare)
         question = Question(text, tokens=find_tokens(manifest))
         async with aclosing(answering.answer(question)) as pieces:
             async for piece in pieces:
@@ -79,7 +81,7 @@ class AppChat:
     @cached_property
     def model(self) -> AnswerModel | None:
         """The model that answers; what it learns of its tokens is kept."""
-        return open_model(self.manifest)
+        return open_model(self.manifest, self.search.embedders.folder)
 
     async def retrieve_context(
         self,
@@ -118,7 +120,8 @@ class AppChat:
         answering = self._answering(user_id, tenant_id=tenant_id, types=types)
         keeper = self._find_keeper(user_id, tenant_id)
         history = await self._read_history(keeper, conversation_id)
-        return await answering.augment(Question(query, history, tokens=tokens))
+        prompt, contexts, _ = await answering.augment(Question(query, history, tokens=tokens))
+        return prompt, contexts
 
     def format_for_prompt(self, contexts: Contexts | Sequence[SourceContext]) -> str:
         """Contexts as numbered sources that stand in a prompt as data."""
@@ -179,7 +182,7 @@ class AppChat:
     def _answering(
         self, user_id: object, *, tenant_id: object, types: Sequence[str] | None
     ) -> Answering:
-        async def retrieve(text: str) -> list[FoundPassage]:
+        async def retrieve(text: str) -> Retrieved:
             return await self.search.retrieve(
                 text,
                 user_id=user_id,
@@ -189,4 +192,4 @@ class AppChat:
                 limit=2 * LIMIT,
             )
 
-        return Answering(retrieve, self.model)
+        return Answering(retrieve, self.model, self.search.compare)

@@ -23,6 +23,7 @@ from assise.schema.search.meaning import (
     write_statement,
 )
 from assise.schema.sql import quote
+from assise.search.meaning.choose import find_daily_tokens
 from assise.search.meaning.embedder import Embedder, measure_scale, write_vector
 from assise.search.meaning.passages import Passage, compose, count_tokens, cut
 
@@ -299,7 +300,9 @@ class PassageBuilder:
         missing = [each for each in texts if each not in known]
         for begin in range(0, len(missing), TEXTS):
             hashes = missing[begin : begin + TEXTS]
-            vectors = embedder.embed([texts[each] for each in hashes], "passage")
+            sent = [texts[each] for each in hashes]
+            self._spend(table, embedder, sent)
+            vectors = embedder.embed(sent, "passage")
             new = dict(zip(hashes, map(write_vector, vectors), strict=True))
             spent.texts += len(new)
             known |= new
@@ -307,6 +310,23 @@ class PassageBuilder:
                 # A long row takes many calls: what they have cost is not lost with the last one.
                 self._run(table, "keep_vectors", place, hashes=[*new], vectors=[*new.values()])
         return known
+
+    def _spend(self, table: EmbeddedTable, embedder: Embedder, texts: Sequence[str]) -> None:
+        """Note that texts are sent, where the manifest says how many tokens may be in a day.
+
+        Raises:
+            EmbedderError: these would be too many.
+        """
+        most = find_daily_tokens(embedder)
+        if most is None:
+            return
+        name, tokens = embedder.model.full_name, sum(map(count_tokens, texts))
+        if not self._run(table, "spend", model=name, tokens=tokens, most=most):
+            raise EmbedderError(
+                f"the {most:,} tokens that {name} may be sent in a day are spent",
+                remedy="What is embedded is kept: the same command goes on tomorrow (UTC), or with"
+                " more tokens_a_day in the manifest.",
+            )
 
     def _write(
         self,

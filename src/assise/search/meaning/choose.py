@@ -33,7 +33,9 @@ def open_embedder(meaning: Meaning, folder: Path) -> Embedder:
 
 def describe_embedder(meaning: Meaning) -> str:
     """How the manifest names an embedder, as JSON without what signs in at a server."""
-    said = meaning.model_dump(mode="json", exclude={"embedder": {"openai": {"api_key"}}})
+    said = meaning.model_dump(
+        mode="json", exclude={"folders": True, "embedder": {"openai": {"api_key"}}}
+    )
     embedder = said["embedder"]
     if isinstance(embedder, dict) and (server := embedder.get("openai")):
         address = urlsplit(server["base_url"])
@@ -52,6 +54,11 @@ def is_remote(embedder: Embedder) -> TypeGuard[ServedEmbedder]:
     if not isinstance(embedder, ServedEmbedder):
         return False
     return urlsplit(embedder.server.base_url).hostname not in LOCAL_HOSTS
+
+
+def find_daily_tokens(embedder: Embedder) -> int | None:
+    """How many tokens it may be sent in a day; None for as many as there are."""
+    return embedder.server.tokens_a_day if isinstance(embedder, ServedEmbedder) else None
 
 
 def describe_cost(embedder: Embedder, texts: int, tokens: int) -> str:

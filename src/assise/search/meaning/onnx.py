@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import file_digest
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from assise import extras
-from assise.errors import EmbedderError
+from assise.errors import AssiseError, EmbedderError
 from assise.search.meaning.embedder import EmbeddingModel, Purpose, Vector, normalize
 
 TOKENS = 256
@@ -52,8 +53,8 @@ class OnnxEmbedder:
         Raises:
             EmbedderError: the model cannot be run.
         """
-        prompts = self._read("config_sentence_transformers.json").get("prompts") or {}
-        begin = str(prompts.get(purpose, ""))
+        prompts = self._read("config_sentence_transformers.json").get("prompts")
+        begin = str(prompts.get(purpose) or "") if isinstance(prompts, dict) else ""
         found = []
         for at in range(0, len(texts), BATCH):
             found += self._run([begin + text for text in texts[at : at + BATCH]])
@@ -78,24 +79,23 @@ class OnnxEmbedder:
     @cached_property
     def _session(self) -> Any:  # noqa: ANN401
         runtime = extras.load("onnxruntime", extra="onnx")
-        try:
+        with telling(self._file):
             return runtime.InferenceSession(str(self._file), providers=["CPUExecutionProvider"])
-        except Exception as error:
-            raise EmbedderError(
-                f"{self._file} cannot be run: {error}", remedy="Export the model anew."
-            ) from error
 
     @cached_property
     def _tokenizer(self) -> Any:  # noqa: ANN401
         module = extras.load("tokenizers", extra="onnx")
-        tokenizer = module.Tokenizer.from_file(str(self.folder / "tokenizer.json"))
-        tokenizer.enable_truncation(self._tokens)
-        tokenizer.enable_padding()
+        file = self.folder / "tokenizer.json"
+        with telling(file):
+            tokenizer = module.Tokenizer.from_str(file.read_text(encoding="utf-8"))
+            tokenizer.enable_truncation(self._tokens)
+            tokenizer.enable_padding()
         return tokenizer
 
     @cached_property
     def _tokens(self) -> int:
-        return int(self._read("sentence_bert_config.json").get("max_seq_length") or TOKENS)
+        found = self._read("sentence_bert_config.json").get("max_seq_length")
+        return found if isinstance(found, int) and found > 2 else TOKENS
 
     def _read(self, name: str) -> Mapping[str, Any]:
         """A file of configuration; empty where there is none.
@@ -113,17 +113,47 @@ class OnnxEmbedder:
         return found if isinstance(found, dict) else {}
 
     def _run(self, texts: Sequence[str]) -> list[Vector]:
+        session, tokenizer = self._session, self._tokenizer
+        with telling(self._file):
+            return self._average(session, tokenizer.encode_batch([*texts]))
+
+    def _average(self, session: Any, encoded: Sequence[Any]) -> list[Vector]:  # noqa: ANN401
+        """The vectors of texts from those of their tokens, without padding.
+
+        Raises:
+            ValueError: what the model gives are no vectors.
+        """
         numpy = extras.load("numpy", extra="onnx")
-        encoded = self._tokenizer.encode_batch([*texts])
         columns = {
             "input_ids": [each.ids for each in encoded],
             "attention_mask": [each.attention_mask for each in encoded],
             "token_type_ids": [each.type_ids for each in encoded],
         }
-        wanted = [each.name for each in self._session.get_inputs()]
+        wanted = [each.name for each in session.get_inputs()]
         given = {name: numpy.array(columns[name], dtype=numpy.int64) for name in wanted}
-        states = self._session.run(None, given)[0]
+        states = session.run(None, given)[0].astype("<f4")
         if states.ndim == 3:
             mask = numpy.array(columns["attention_mask"], dtype=numpy.float32)[:, :, None]
             states = (states * mask).sum(axis=1) / numpy.clip(mask.sum(axis=1), 1e-9, None)
-        return [normalize(array("f", row.astype("<f4").tobytes())) for row in states]
+        if states.ndim != 2 or len(states) != len(encoded) or not numpy.isfinite(states).all():
+            raise ValueError("its output is no vector for each text")
+        return [normalize(array("f", row.tobytes())) for row in states]
+
+
+@contextmanager
+def telling(file: Path) -> Iterator[None]:
+    """What goes wrong with a file of a model, whatever its reader raises, as an error of ours.
+
+    Raises:
+        EmbedderError: the file cannot be read or run.
+    """
+    try:
+        yield
+    except AssiseError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        raise EmbedderError(
+            f"{file} cannot be run: {said or type(error).__name__}",
+            remedy="Export the model anew, with its tokenizer.json.",
+        ) from error

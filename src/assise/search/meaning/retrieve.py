@@ -11,11 +11,14 @@ from assise.manifest.sections.embedding import EMBED, Embed
 from assise.manifest.sections.search import SEARCH, Search
 from assise.postgres.asking import Asking
 from assise.postgres.pool import Record
-from assise.schema.search.meaning import call_similar
+from assise.schema.search.meaning import call_similar, select_children
 from assise.schema.search.searched import select_hits
 from assise.search.meaning.passages import Passage, compose, cut
 from assise.search.query import Request, ask, check_tables
 from assise.search.snippet import fold
+
+CHILDREN = "_children"
+"""The texts of rows that belong to a row, among its columns."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,14 @@ class FoundPassage:
 
 
 @dataclass(frozen=True)
+class Retrieved:
+    """Passages, the best first; `warning` says why they were found by words alone."""
+
+    passages: list[FoundPassage]
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
 class _Told:
     """A passage as the database tells of it."""
 
@@ -58,7 +69,7 @@ class _Told:
 
 def retrieve(
     manifest: Manifest, request: Request, schema: str | None = None, *, per_row: int = 1
-) -> Asking[list[FoundPassage]]:
+) -> Asking[Retrieved]:
     """The passages of the best rows, the best first; `request.vector` is that of its text.
 
     Texts are read with the rights of the session, as they are now: a passage that is no longer what
@@ -71,7 +82,7 @@ def retrieve(
     passages = yield from _read_passages(
         manifest, hits, schema, question=request.text, per_row=per_row
     )
-    return passages
+    return Retrieved(passages, request.warning)
 
 
 def find_similar(
@@ -113,9 +124,17 @@ def _read_passages(
         own = [hit for hit in hits if hit["table"] == table]
         keys = json.dumps([hit["key"] for hit in own])
         rows = yield select_hits(manifest, table, schema), {"keys": keys}
+        embed = EMBED.of(manifest.tables[table])
+        texts: dict[int, Sequence[object]] = {}
+        if embed is not None and embed.children:
+            joined = yield select_children(manifest, table, schema), {"keys": keys}
+            texts = {int(row["_place"]): row["texts"] for row in joined}
         for row in rows:
             hit = own[int(row["_place"]) - 1]
-            found[int(hit["place"])] = _list_passages(manifest, hit, row, question, per_row=per_row)
+            of_row = {**row, CHILDREN: texts.get(int(row["_place"]), ())}
+            found[int(hit["place"])] = _list_passages(
+                manifest, hit, of_row, question, per_row=per_row
+            )
     passages = [each for place in sorted(found) for each in found[place]]
     return sorted(passages, key=lambda each: -each.relevance_score)
 
@@ -125,7 +144,8 @@ def _list_passages(
 ) -> list[FoundPassage]:
     table = manifest.tables[str(hit["table"])]
     search, embed = SEARCH.of(table) or Search(), EMBED.of(table)
-    text = compose(row.get(name) for name in (embed.field if embed else search.columns))
+    names = embed.field if embed else search.columns
+    text = compose([*(row.get(name) for name in names), *row[CHILDREN]])
     told = [_Told(*each) for each in hit.get("passages") or ()]
     whole = [(each, _read(text, each)) for each in told]
     kept = [(each, passage) for each, passage in whole if passage is not None][:per_row]

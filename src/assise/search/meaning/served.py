@@ -30,6 +30,9 @@ TOKENS = 8_191
 BATCH_TOKENS, BATCH_TEXTS = 100_000, 512
 """Of one call, well below what servers take."""
 
+QUERY_TIMEOUT_S, QUERY_TRIES = 10.0, 2
+"""Of a query, for which somebody waits."""
+
 TRIES = 5
 """Calls of one batch: the client waits longer before each, or as long as the server says."""
 
@@ -102,6 +105,9 @@ class ServedEmbedder:
             options["dimensions"] = wanted.dimensions
         if wanted.has_purposes:
             options["extra_body"] = {"input_type": purpose}
+        if purpose == "query":
+            patience_s = min(self.timeout_s, QUERY_TIMEOUT_S)
+            client = client.with_options(timeout=patience_s, max_retries=QUERY_TRIES - 1)
         errors = import_module("openai")
         try:
             found = client.embeddings.create(

@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import fsum
 from pathlib import Path
 from threading import Lock
+from time import monotonic
+from typing import NamedTuple
 
-from assise.errors import UsageError
+from assise.errors import AssiseError, EmbedderError, UsageError
 from assise.manifest.model import Manifest
-from assise.manifest.sections.embedding import MEANING, Meaning
+from assise.manifest.sections.embedding import MEANING, Embed, Meaning
 from assise.postgres.asking import Asking
 from assise.schema.search.meaning import MODEL
 from assise.schema.sql import quote
 from assise.search.meaning.choose import open_embedder, read_embedder
-from assise.search.meaning.embedder import Embedder, write_vector
-from assise.search.meaning.passages import compose
+from assise.search.meaning.embedder import Embedder, multiply, normalize, write_vector
+from assise.search.meaning.passages import compose, cut
 from assise.search.query import Embedding, Request
 
 NO_VECTOR = "the server has no pgvector, or nothing is embedded yet"
+
+DOWN_S = 10.0
+"""So long an embedder that has failed is not asked for the vectors of other queries."""
+
+
+class ActiveModel(NamedTuple):
+    """The model whose vectors queries read: its full name, and its configuration as JSON.
+
+    `passage_middle` is the cosine of two texts that have nothing in common.
+    """
+
+    name: str
+    described: str
+    passage_middle: float
 
 
 @dataclass
@@ -28,6 +46,7 @@ class Embedders:
 
     folder: Path
     _opened: dict[str, Embedder] = field(default_factory=dict)
+    _failed: dict[str, tuple[float, EmbedderError]] = field(default_factory=dict)
     _lock: Lock = field(default_factory=Lock)
 
     def open(self, meaning: Meaning) -> Embedder:
@@ -45,34 +64,85 @@ class Embedders:
                 embedder.close()
             self._opened.clear()
 
-    def embed_query(self, manifest: Manifest, model: tuple[str, str], text: str) -> Embedding:
+    def embed_query(self, manifest: Manifest, model: ActiveModel, text: str) -> Embedding:
         """The vector of a query, by the model whose vectors queries read.
+
+        A model that has failed is not asked again for some seconds: nobody waits for it meanwhile.
 
         Raises:
             EmbedderError: the model cannot be run. UsageError: it is none of the manifest's.
         """
-        name, described = model
+        name = model.name
+        until, failed = self._failed.get(name, (0.0, None))
+        if failed is not None and monotonic() < until:
+            raise EmbedderError(failed.message, remedy=failed.remedy) from failed
+        try:
+            (vector,) = self.find(manifest, model).embed([compose([text])], "query")
+        except EmbedderError as error:
+            self._failed[name] = monotonic() + DOWN_S, error
+            raise
+        return Embedding(name, write_vector(vector))
+
+    def embed_texts(
+        self, manifest: Manifest, model: ActiveModel, texts: Sequence[str]
+    ) -> list[list[float]]:
+        """The vector of each text; that of a long one is the mean of those of its passages.
+
+        Raises:
+            EmbedderError: the model cannot be run. UsageError: it is none of the manifest's.
+        """
+        embedder, found = self.find(manifest, model), list[list[float]]()
+        for text in texts:
+            pieces = [each.text for each in cut(compose([text]), Embed().tokens)] or [""]
+            vectors = embedder.embed(pieces, "passage")
+            found.append([*normalize(map(fsum, zip(*vectors, strict=True)))])
+        return found
+
+    def compare(
+        self, manifest: Manifest, model: ActiveModel, pairs: Sequence[tuple[str, str]]
+    ) -> list[float]:
+        """How similar the texts of pairs are, on the model's scale: 0 for nothing in common.
+
+        Raises:
+            EmbedderError: the model cannot be run. UsageError: it is none of the manifest's.
+        """
+        texts = [*dict.fromkeys(text for pair in pairs for text in pair)]
+        vectors = self.find(manifest, model).embed(texts, "passage")
+        of = dict(zip(texts, vectors, strict=True))
+        middle = model.passage_middle
+        cosines = (multiply(of[one], of[other]) for one, other in pairs)
+        return [max((cosine - middle) / (1 - middle), 0.0) for cosine in cosines]
+
+    def find(self, manifest: Manifest, model: ActiveModel) -> Embedder:
+        """The embedder of a model: that of the manifest, or one that it had before.
+
+        Raises:
+            EmbedderError: it cannot be run. UsageError: it is none of the manifest's.
+        """
+        name = model.name
         own = MEANING.of(manifest) or Meaning()
         embedder = self.open(own)
         if embedder.model.full_name != name:
-            embedder = self.open(read_embedder(described))
+            embedder = self.open(read_embedder(model.described))
         if embedder.model.full_name != name:
             raise UsageError(
                 f"rows are embedded by {name}, which is not installed here",
                 remedy="`assise search embed` embeds them anew; or install that version.",
             )
-        (vector,) = embedder.embed([compose([text])], "query")
-        return Embedding(name, write_vector(vector))
+        return embedder
 
 
-def find_model(schema: str | None) -> Asking[tuple[str, str] | None]:
-    """The model whose vectors queries read, and its configuration; None where there is none."""
+def find_model(schema: str | None) -> Asking[ActiveModel | None]:
+    """The model whose vectors queries read; None where there is none."""
     name = quote(schema, MODEL) if schema else quote(MODEL)
     (found,) = yield "SELECT to_regproc(%(name)s) IS NOT NULL AS is_there", {"name": name}
     if not found["is_there"]:
         return None
-    rows = yield f"SELECT name, embedder::text AS embedder FROM {name}()", {}  # noqa: S608
-    return (str(rows[0]["name"]), str(rows[0]["embedder"])) if rows else None
+    rows = yield f"SELECT name, embedder::text, passage_middle FROM {name}()", {}  # noqa: S608
+    if not rows:
+        return None
+    row = rows[0]
+    return ActiveModel(str(row["name"]), str(row["embedder"]), float(row["passage_middle"]))
 
 
 def needs_vector(request: Request) -> bool:
@@ -80,15 +150,18 @@ def needs_vector(request: Request) -> bool:
     return request.method != "keyword" and request.vector is None and bool(request.text.strip())
 
 
-def without_vector(request: Request) -> Request:
-    """The same request where nothing is embedded: by words, where these were asked for too.
+def without_vector(request: Request, error: AssiseError | None = None) -> Request:
+    """The same request by words alone, where these were asked for too.
+
+    `error` is why it has no vector; None where the server has none.
 
     Raises:
-        UsageError: it asks for meaning alone.
+        AssiseError: it asks for meaning alone.
     """
     if request.method == "semantic":
-        raise UsageError(
+        raise error or UsageError(
             f"rows cannot be searched by meaning: {NO_VECTOR}",
             remedy="`assise search embed` embeds them, on a server with pgvector.",
         )
-    return replace(request, method="keyword")
+    why = NO_VECTOR if error is None else error.message
+    return replace(request, method="keyword", warning=f"searched by words alone: {why}")

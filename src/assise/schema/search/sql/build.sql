@@ -47,7 +47,8 @@ WHERE NOT EXISTS (SELECT FROM {words} AS w WHERE w.lexeme = l.lexeme COLLATE "C"
 -- number_rows --
 WITH numbered AS (
     SELECT {b_keys}, b.part, b.vector,
-        (SELECT coalesce(max(number) + 1, 0) FROM {rows} WHERE generation = %(generation)s)
+        -- No number is given twice: blocks have the weights of the last rows also when these are gone.
+        (SELECT s.weighed FROM {state} AS s WHERE s.name = {name} AND s.generation = %(generation)s)
             + row_number() OVER (ORDER BY {b_keys}, b.part) - 1 AS number
     FROM pg_temp.{batch} AS b
 ), weighed AS (
@@ -110,6 +111,25 @@ INSERT INTO {vocabulary} (generation, owner, initial, part, words, spellings, co
 SELECT %(generation)s, owner, initial, %(high)s, array_agg(word), array_agg(nullif(spelling, word)), array_agg(n), array_agg(first), array_agg(last)
 FROM merged GROUP BY owner, initial
 
+-- list_letters --
+SELECT DISTINCT left(initial, 1) FROM {vocabulary} WHERE generation = %(generation)s
+
+-- merge_vocabulary --
+WITH many AS (
+    SELECT owner, initial, max(part) AS last_part FROM {vocabulary}
+    WHERE generation = %(generation)s AND left(initial, 1) = %(letter)s GROUP BY owner, initial HAVING count(*) > 7
+), old AS (
+    DELETE FROM {vocabulary} AS v USING many AS k
+    WHERE v.generation = %(generation)s AND v.owner = k.owner AND v.initial = k.initial
+    RETURNING v.*, k.last_part
+), merged AS (
+    SELECT v.owner, v.initial, v.last_part, u.word, max(u.spelling COLLATE "C") AS spelling, sum(u.n)::int4 AS n, min(u.first) AS first, max(u.last) AS last
+    FROM old AS v, unnest(v.words, v.spellings, v.counts, v.firsts, v.lasts) AS u (word, spelling, n, first, last) GROUP BY 1, 2, 3, 4
+)
+INSERT INTO {vocabulary} (generation, owner, initial, part, words, spellings, counts, firsts, lasts)
+SELECT %(generation)s, owner, initial, last_part, array_agg(word), array_agg(spelling), array_agg(n), array_agg(first), array_agg(last)
+FROM merged GROUP BY owner, initial, last_part
+
 -- forget_vocabulary --
 DELETE FROM {vocabulary} WHERE generation = %(generation)s
 
@@ -120,6 +140,7 @@ UPDATE {state} SET learned = %(high)s WHERE name = {name} AND generation = %(gen
 DELETE FROM {fresh} AS f USING pg_temp.{batch} AS k WHERE {same_f_k} AND f.part = k.part
 
 -- forget_block --
+WITH gone AS (DELETE FROM {owned} WHERE generation = %(generation)s AND block = %(block)s)
 DELETE FROM {blocks} WHERE generation = %(generation)s AND block = %(block)s
 
 -- seal_block --
@@ -139,6 +160,17 @@ FROM (
     WHERE s.name = {name} AND s.generation = %(generation)s
 ) AS x
 WHERE x.weight <> 0 GROUP BY x.term
+
+-- seal_owners --
+INSERT INTO {owned} (generation, owner, block, places)
+SELECT %(generation)s, o.owner, %(block)s, ('{' || string_agg(o.place || ':1', ',' ORDER BY o.place) || '}/{size}')::{query_type}
+FROM (
+    SELECT DISTINCT o.owner, w.number - %(block)s::int8 * {size} + 1 AS place
+    FROM {rows} AS w JOIN {place} AS t ON {same_t_w} CROSS JOIN LATERAL unnest({owner_keys}) AS o (owner)
+    WHERE w.generation = %(generation)s AND o.owner IS NOT NULL
+        AND w.number BETWEEN %(block)s::int8 * {size} AND %(block)s::int8 * {size} + {size} - 1
+) AS o
+GROUP BY o.owner
 
 -- set_sealed --
 UPDATE {state} SET sealed = %(sealed)s WHERE name = {name} AND generation = %(generation)s
@@ -177,6 +209,7 @@ WITH gone_terms AS (DELETE FROM {terms} WHERE generation <> %(generation)s),
 DELETE FROM {state} WHERE name = {name} AND generation <> %(generation)s
 
 -- forget_old_blocks --
+WITH gone AS (DELETE FROM {owned} WHERE generation <> %(generation)s)
 DELETE FROM {blocks} WHERE generation <> %(generation)s
 
 -- drop_changed --

@@ -49,6 +49,10 @@ JOIN {place} AS t ON {key_of_t} = k.key::jsonb AND {is_key}
 -- known_vectors --
 SELECT DISTINCT ON (hash) hash, v::text FROM {passages} WHERE hash = ANY (%(hashes)s::bytea[]) ORDER BY hash, id
 
+-- spend --
+INSERT INTO {spent} AS s (model, day, tokens) SELECT %(model)s, (now() AT TIME ZONE 'UTC')::date, %(tokens)s WHERE %(tokens)s <= %(most)s
+ON CONFLICT (model, day) DO UPDATE SET tokens = s.tokens + excluded.tokens WHERE s.tokens + excluded.tokens <= %(most)s RETURNING s.tokens
+
 -- keep_vectors --
 INSERT INTO {passages} (source, key, number, first, last, hash, is_stale, v)
 SELECT '', to_jsonb(encode(k.hash, 'hex')), 0, 0, 0, k.hash, true, k.v::{v}.halfvec

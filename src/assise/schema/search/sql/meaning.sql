@@ -29,6 +29,14 @@ CREATE TABLE {changed} (
     PRIMARY KEY (source, key)
 )
 
+-- spent --
+CREATE TABLE {spent} (
+    model text NOT NULL,
+    day date NOT NULL,                   -- in UTC
+    tokens int8 NOT NULL,                -- of the texts that were sent, or tried to be
+    PRIMARY KEY (model, day)
+)
+
 -- passages --
 CREATE TABLE {passages} (
     id int8 GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -107,6 +115,32 @@ BEGIN
             EXECUTE format('UPDATE %s AS p SET scope = u.scope FROM unnest($2, $3) AS u (key, scope)'
                 ' WHERE p.source = $1 AND p.key = u.key AND NOT p.is_stale', _place) USING {name}, _keys, _scopes;
         END LOOP;
+    END IF;
+    RETURN NULL;
+END
+$body$
+
+-- note_child --
+CREATE FUNCTION {note_child}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET TimeZone = 'UTC' AS $body$
+DECLARE
+    _keys jsonb[];
+BEGIN
+    IF TG_OP = 'TRUNCATE' THEN
+        SELECT array_agg({key_of_t}) INTO _keys FROM {place} AS t;
+    ELSIF TG_OP = 'INSERT' THEN
+        SELECT array_agg(DISTINCT jsonb_build_array(c.{link})) INTO _keys FROM added AS c;
+    ELSIF TG_OP = 'DELETE' THEN
+        SELECT array_agg(DISTINCT jsonb_build_array(c.{link})) INTO _keys FROM gone AS c;
+    ELSE
+        SELECT array_agg(DISTINCT k) INTO _keys FROM (
+            SELECT jsonb_build_array(c.{link}) AS k FROM added AS c UNION SELECT jsonb_build_array(c.{link}) FROM gone AS c
+        ) AS k;
+    END IF;
+    IF _keys IS NOT NULL THEN
+        INSERT INTO {changed} (source, key) SELECT {name}, k FROM unnest(_keys) AS k ORDER BY 2
+        ON CONFLICT (source, key) DO UPDATE SET version = DEFAULT, noted_at = DEFAULT;
+        PERFORM {withdraw}({name}, _keys, false);
     END IF;
     RETURN NULL;
 END
@@ -348,7 +382,7 @@ END
 $body$
 
 -- model --
-CREATE FUNCTION {model}() RETURNS TABLE (name text, embedder jsonb) LANGUAGE sql STABLE SECURITY DEFINER
+CREATE FUNCTION {model}() RETURNS TABLE (name text, embedder jsonb, passage_middle float8) LANGUAGE sql STABLE SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp AS $body$
-    SELECT m.name, m.embedder FROM {models} AS m WHERE m.is_active
+    SELECT m.name, m.embedder, m.passage_middle FROM {models} AS m WHERE m.is_active
 $body$

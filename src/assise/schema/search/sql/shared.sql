@@ -209,7 +209,7 @@ BEGIN
     END IF;
     RETURN QUERY
         SELECT h.place::int4, h.name, h.key,
-            CASE WHEN _options ? 'raw' THEN h.score ELSE round((h.share / _best)::numeric, 2)::float8 END,
+            CASE WHEN _options ? 'raw' THEN h.score ELSE greatest(round((h.share / _best)::numeric, 2), 0.01)::float8 END,
             jsonb_build_array(h.name, jsonb_agg(h.key) OVER (
                 PARTITION BY h.name ORDER BY h.place DESC ROWS BETWEEN CURRENT ROW AND 4 FOLLOWING
             ))::text

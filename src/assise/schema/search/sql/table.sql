@@ -42,6 +42,16 @@ CREATE TABLE {blocks} (
     PRIMARY KEY (generation, term, block)
 )
 
+-- owned --
+CREATE TABLE {owned} (
+    generation int4 NOT NULL,
+    owner text COLLATE "C" NOT NULL,     -- a column of the rule, and its value
+    block int4 NOT NULL,
+    places {v}.sparsevec({size}) NOT NULL, -- of the rows of the block that the rule shows by this value
+    PRIMARY KEY (generation, owner, block)
+);
+UPDATE {state} SET sealed = 0 WHERE name = {name}
+
 -- vocabulary --
 CREATE TABLE {vocabulary} (
     generation int4 NOT NULL,
@@ -102,7 +112,7 @@ END
 $body$
 
 -- dense --
-CREATE FUNCTION {dense}(g int4, terms int4[], k int8, below float8, slack float8, visible text, filters jsonb, required tsquery, words jsonb, enough float8)
+CREATE FUNCTION {dense}(g int4, terms int4[], k int8, below float8, slack float8, owners text[], visible text, filters jsonb, required tsquery, words jsonb, enough float8)
 RETURNS int8[] LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET work_mem = '64MB'
 SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_hashagg = off
 SET plan_cache_mode = force_generic_plan AS $body$
@@ -130,15 +140,21 @@ BEGIN
         CROSS JOIN LATERAL (
             SELECT coalesce(h.higher & ~{v}.binary_quantize(s.scores OPERATOR({v}.-) _above), h.higher) AS bits OFFSET 0
         ) AS q
-        CROSS JOIN LATERAL (SELECT bit_count(q.bits) AS rows OFFSET 0) AS n
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN owners IS NULL THEN q.bits ELSE q.bits & (
+                SELECT {v}.binary_quantize({v}.sum(o.places::{v}.vector)) FROM {owned} AS o
+                WHERE o.generation = g AND o.owner = ANY (owners) AND o.block = s.block
+            ) END AS bits OFFSET 0
+        ) AS m
+        CROSS JOIN LATERAL (SELECT bit_count(m.bits) AS rows OFFSET 0) AS n
         CROSS JOIN LATERAL (
             SELECT u.o, u.x FROM unnest(s.scores::float4[]) WITH ORDINALITY AS u (x, o)
-            WHERE n.rows > 500 AND u.x > _theta AND (below IS NULL OR u.x <= below + slack)
+            WHERE n.rows > 500 AND get_bit(m.bits, u.o::int4 - 1) = 1
             UNION ALL
             -- A loop over position() would read the bits from their beginning for each row.
             SELECT z.o, (-({v}.subvector(s.scores, z.o::int4, 1) OPERATOR({v}.<#>) '[1]'::{v}.vector))::float4 FROM (
                 SELECT sum(length(u.zeros) + 1) OVER (ORDER BY u.n) AS o
-                FROM unnest(string_to_array(q.bits::text, '1')) WITH ORDINALITY AS u (zeros, n) LIMIT n.rows
+                FROM unnest(string_to_array(m.bits::text, '1')) WITH ORDINALITY AS u (zeros, n) LIMIT n.rows
             ) AS z WHERE n.rows BETWEEN 1 AND 500
         ) AS c;
         -- The best first: they set the bound for the others.
@@ -466,13 +482,17 @@ DECLARE
     _lexemes text[]; _ids int4[]; _weights float8[]; _times int4[]; _possible float8;
     _any tsquery; _required tsquery; _words jsonb; _least float8 := 0;
     _visible text; _count int8 := 0; _rule text; _seen text; _is_seen bool; _filter text; _fits text; _plan text;
-    _rows int8 := coalesce(nullif(current_setting('search.max_rows', true), '')::int8, 20000);
+    _rows int8 := nullif(current_setting('search.max_rows', true), '')::int8; _owners text[];
     _vector {query_type}; _below float8 := (after ->> 'share')::float8; _key jsonb; _found int8[];
     _is_own bool := {is_tenant} AND NOT coalesce({sees_all}, false);
 BEGIN
     SELECT * INTO STRICT _state FROM {state} AS s WHERE s.name = {name} AND s.is_active;
     _rule := CASE WHEN {sees_all} THEN {live} ELSE {rule} END;
     _seen := '(SELECT * FROM ' || {place_text} || ' WHERE ' || nullif(_rule, 'true') || ')';
+    _owners := {owners_in_blocks};
+    -- A row that is scored by itself takes as long as 320 rows of blocks, or one of those in no block yet.
+    _rows := coalesce(_rows, CASE WHEN _owners IS NULL OR {most_boost} > 1 THEN 20000
+        ELSE least(20000, 1000 + _state.sealed / 320 + _state.weighed - _state.sealed) END);
     query := {with_synonyms};
     SELECT array_agg(x.lexeme), array_agg(x.id), array_agg(x.weight), array_agg(x.times), sum(x.weight) * 2.2,
         string_agg({quote}(x.lexeme), ' | ')::tsquery
@@ -569,7 +589,7 @@ BEGIN
         PERFORM set_config('search.plan', 'blocks', true);
         _found := {dense}(_state.generation, ARRAY(
             SELECT u.id FROM unnest(_ids, _times) AS u (id, times), generate_series(1, u.times) WHERE u.id IS NOT NULL ORDER BY 1
-        ), {candidates}, {below} * _possible, 1e-4 * greatest(1, _possible / 100),
+        ), {candidates}, {below} * _possible, 1e-4 * greatest(1, _possible / 100), _owners,
             CASE WHEN _rule <> 'true' OR _filter <> '' OR _required IS NOT NULL OR _least > 0 THEN _visible END,
             filters, _required, _words, _least);
         _plan := $q$
