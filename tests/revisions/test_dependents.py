@@ -89,7 +89,9 @@ def test_a_type_that_a_formula_reads_is_refused_with_the_way(things: Project, qu
     revise(things, "low")
     things.revisions().apply()
     change(things, base, base.replace("20", "50"))
-    with pytest.raises(UsageError, match=r"base cannot become .*: low is made of it") as refused:
+    with pytest.raises(
+        UsageError, match=r"base cannot become .* in place, as low reads it"
+    ) as refused:
         things.revisions().revise("wider")
     query(refused.value.remedy.partition("anew.\n")[2])
     check_same(things)

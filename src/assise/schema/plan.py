@@ -183,7 +183,7 @@ class _Planner:
             return
         formula = self._find_formula(old) if before.type != after.type else None
         if formula is not None:
-            what = f"{new.on}.{new.name} cannot become {after.type}: {formula.name} is made of it"
+            what = f"{new.on}.{new.name} cannot become {after.type} in place, as {formula.name} reads it"
             made = _write_column(self.after.get(formula.id, formula))
             steps = f"ALTER COLUMN {new.name} TYPE {after.type}, ADD COLUMN {made}"
             alter = f"ALTER TABLE {new.on} DROP COLUMN {formula.name}, {steps}"
