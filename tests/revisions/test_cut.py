@@ -61,11 +61,14 @@ THEIRS = """INSERT INTO users (name) VALUES ('Ann');
     CREATE POLICY theirs ON payments FOR SELECT USING (amount > 0);
     GRANT SELECT ON payments TO pg_monitor WITH GRANT OPTION;
     GRANT UPDATE (amount) ON payments TO pg_monitor;
+    CREATE TRIGGER theirs_off BEFORE UPDATE ON payments FOR EACH ROW
+    EXECUTE FUNCTION suppress_redundant_updates_trigger();
+    ALTER TABLE payments DISABLE TRIGGER theirs_off;
     GRANT SELECT ON by_day, a_most TO pg_monitor;
     CREATE VIEW theirs WITH (security_invoker = true) AS SELECT max(amount) AS most FROM payments;
     CREATE INDEX theirs_too ON payments (amount)"""
 KEPT = """SELECT to_jsonb(f) FROM (SELECT
-    (SELECT array_agg(tgname ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS triggers,
+    (SELECT array_agg((tgname, tgenabled)::text ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS triggers,
     (SELECT array_agg(polname ORDER BY polname) FROM pg_policy WHERE polrelid = c.oid) AS policies,
     relrowsecurity, relowner::regrole::text, relacl::text, obj_description(c.oid), col_description(c.oid, 2),
     (SELECT attacl::text FROM pg_attribute WHERE attrelid = c.oid AND attname = 'amount') AS column_grants,
