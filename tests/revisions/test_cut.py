@@ -66,7 +66,8 @@ THEIRS = """INSERT INTO users (name) VALUES ('Ann');
     ALTER TABLE payments DISABLE TRIGGER theirs_off;
     GRANT SELECT ON by_day, a_most TO pg_monitor;
     CREATE VIEW theirs WITH (security_invoker = true) AS SELECT max(amount) AS most FROM payments;
-    CREATE INDEX theirs_too ON payments (amount)"""
+    CREATE INDEX theirs_too ON payments (amount);
+    CREATE INDEX "äääääääääääääääääääääääääääääääx" ON payments (amount)"""
 KEPT = """SELECT to_jsonb(f) FROM (SELECT
     (SELECT array_agg((tgname, tgenabled)::text ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS triggers,
     (SELECT array_agg(polname ORDER BY polname) FROM pg_policy WHERE polrelid = c.oid) AS policies,

@@ -20,7 +20,7 @@ BEGIN
         WHERE indrelid = _table AND relname <> {past_key_text} AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = i.oid AND contype IN ('p', 'u', 'x'))
     );
     _todo := _todo || ARRAY(
-        SELECT format('ALTER INDEX %s RENAME TO %I', i.oid::regclass, left(relname, 58) || '_past')
+        SELECT format('ALTER INDEX %s RENAME TO %I', i.oid::regclass, left(relname, 58 - octet_length(relname::text) + length(relname::text)) || '_past')
         FROM pg_index JOIN pg_class AS i ON i.oid = indexrelid
         WHERE indrelid = _table AND relname <> {past_key_text} AND NOT (indisprimary AND {past_key_text} <> '')
     ) || ARRAY(
