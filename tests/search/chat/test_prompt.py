@@ -83,6 +83,14 @@ def test_a_passage_keeps_what_is_no_tag_and_no_citation() -> None:
     assert text in format_for_prompt([SourceContext(text, "notes", 1, 1.0)])
 
 
+@pytest.mark.parametrize("mark", ["<", "[1", "</", "a."])
+def test_long_blanks_cost_neither_time_nor_tokens(mark: str) -> None:
+    """What takes the square of their number would take hours."""
+    blank = f"{mark}{' ' * 1_000_000}x"
+    told = format_for_prompt([SourceContext(blank, "notes", 1, 1.0, blank)])
+    assert len(told) < 300
+
+
 def test_neighbours_are_merged_and_near_duplicates_left_out() -> None:
     one, two = "Première phrase du texte.", "Seconde phrase de ce texte."
     found = choose_contexts(

@@ -166,3 +166,14 @@ def test_folders_that_cannot_be_read(before: str, after: str, message: str) -> N
 )
 def test_pages_are_read_as_they_are_seen(text: str, title: str, content: str) -> None:
     assert read_page(PurePath("page.html"), text) == (title, content)
+
+
+@pytest.mark.parametrize("begin", ["# a", "#", "<h1>a</h1><pre>a", "<pre>\n"])
+def test_long_blanks_of_a_page_do_not_stop_it(begin: str) -> None:
+    """What takes the square of their number would take hours."""
+    for name in ("page.md", "page.html"):
+        text = f"{begin}{' ' * 1_000_000}b"
+        title, content = read_page(PurePath(name), text)
+        assert len(title) <= 500
+        assert content.startswith(("#", "<", "```"))
+    assert read_page(PurePath("page.md"), "## Two  ##  \nb")[0] == "Two"

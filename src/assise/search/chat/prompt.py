@@ -27,12 +27,15 @@ RECENT = 4
 
 _HISTORY_SHARE = 3
 _SHORTEST = 40
-_TAG = re.compile(r"[<\uff1c\ufe64](?=(\s*[/\uff0f]?\s*\w{1,10}))")
-_NAMES = re.compile(r"\s*/?\s*(?:source|history|question|turn)(?!\w)", re.IGNORECASE)
+_TAG = re.compile(r"[<\uff1c\ufe64](?=(\s*+[/\uff0f]?\s*+\w{1,10}))")
+_NAMES = re.compile(r"\s*+/?\s*+(?:source|history|question|turn)(?!\w)", re.IGNORECASE)
 _UNSEEN = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
 """What Unicode lets programs not show, beside characters of control and format."""
+
+_BLANKS = re.compile(r"\s{40,}")
+"""What our own count takes for no token, and models for many."""
 
 _CITATION = re.compile(r"(?<![\w\]])((?:\[\s*\d+(?:\s*,\s*\d+)*\s*\])+)")
 _BRACKETS = str.maketrans("[]", "()")
@@ -183,7 +186,7 @@ def _quote(text: str) -> str:
     seen = "".join(
         each for each in text if unicodedata.category(each) not in {"Cf", "Cc"} or each in "\n\t"
     )
-    return _TAG.sub(_escape, _UNSEEN.sub("", seen))
+    return _TAG.sub(_escape, _BLANKS.sub(" ", _UNSEEN.sub("", seen)))
 
 
 def _escape(found: re.Match[str]) -> str:
