@@ -66,6 +66,10 @@ def test_an_agent_sees_what_its_user_sees(
                 )
                 assert foreign.is_error
                 assert "no row" in str(foreign.content)
+                for key in ("x", "", "9" * 30, "1\0", "\ud800"):
+                    refused = await client.call_tool("similar", {"table": "notes", "id": key})
+                    assert "is no key of table notes" in str(refused.content)
+                    assert "apptest" not in str(refused.content)
                 for tool, name in (("search", "query"), ("ask", "question")):
                     long = await client.call_tool(tool, {name: "vercel " * 3_000})
                     assert "more than 20,000 characters" in str(long.content)
@@ -74,6 +78,19 @@ def test_an_agent_sees_what_its_user_sees(
 
     for user in range(2):
         asyncio.run(run(user))
+
+
+def test_an_agent_is_not_told_where_the_database_is(chatty: Project, database: str) -> None:
+    async def run() -> None:
+        urls = {"app": make_conninfo(database, user="apptest_app", dbname="apptest_gone")}
+        app = App(chatty.path, urls=urls)
+        async with app, Client(make_agent_server(AgentTools(app.chat, 1))) as client:
+            for tool, name in (("search", "query"), ("ask", "question")):
+                refused = await client.call_tool(tool, {name: "vercel"})
+                assert "cannot be asked now" in str(refused.content)
+                assert "apptest" not in str(refused.content)
+
+    asyncio.run(run())
 
 
 def test_the_command_speaks_on_standard_input_and_output(
