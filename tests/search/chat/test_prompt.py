@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import re
 import unicodedata
+from collections.abc import Sequence
 
 import pytest
 from tests.search.chat.notes import SUBJECTS
 
 from assise.errors import UsageError
-from assise.search.chat.citations import check_citations
+from assise.search.chat.citations import MOST, check_citations, compare_citations
 from assise.search.chat.contexts import SourceContext, choose_contexts
 from assise.search.chat.prompt import Turn, choose_turns, format_for_prompt, make_prompt
 from assise.search.meaning.passages import count_tokens
@@ -129,3 +131,18 @@ def test_citations_are_checked_one_by_one() -> None:
     assert found == [(1, True), (1, False), (2, True), (3, False)]
     assert check_citations("Sans source.", contexts) == []
     assert check_citations("[1]" * 9, [], "") != []
+
+
+def test_an_answer_of_citations_alone_does_not_ask_for_ever() -> None:
+    """What a model says must not buy embeddings without end."""
+    contexts = [SourceContext("Les jetons expirent.", "notes", 1, 1.0)]
+    found = check_citations(" ".join(f"Girafe {n} [1]." for n in range(10 * MOST)), contexts)
+    compared: list[tuple[str, str]] = []
+
+    async def compare(pairs: Sequence[tuple[str, str]]) -> list[float]:
+        compared.extend(pairs)
+        return [1.0 for _ in pairs]
+
+    checked = asyncio.run(compare_citations(found, contexts, compare))
+    assert len(compared) == MOST
+    assert [each.is_supported for each in checked] == [n < MOST for n in range(10 * MOST)]
