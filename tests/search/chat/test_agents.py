@@ -80,6 +80,25 @@ def test_an_agent_sees_what_its_user_sees(
         asyncio.run(run(user))
 
 
+def test_a_table_that_is_not_served_is_not_reached(
+    chatty: Project, database: str, model: AnsweringServer
+) -> None:
+    async def run() -> None:
+        app = App(chatty.path, urls={"app": make_conninfo(database, user="apptest_app")})
+        async with app, Client(make_agent_server(AgentTools(app.chat, 1, served=[]))) as client:
+            assert (await call(client, "tables"))["tables"] == {}
+            for tool, asked in (
+                ("search", {"query": "vercel", "tables": ["notes"]}),
+                ("similar", {"table": "notes", "id": "1"}),
+                ("ask", {"question": "vercel", "tables": ["notes"]}),
+            ):
+                refused = await client.call_tool(tool, asked)
+                assert "table 'notes' is not searched" in str(refused.content)
+        assert model.prompts == []
+
+    asyncio.run(run())
+
+
 def test_an_agent_is_not_told_where_the_database_is(chatty: Project, database: str) -> None:
     async def run() -> None:
         urls = {"app": make_conninfo(database, user="apptest_app", dbname="apptest_gone")}
