@@ -192,6 +192,10 @@ def test_agents_call_tools_with_the_rights_of_their_tokens(chatting: Chatting) -
                 assert [*told.structured_content["tables"]] == ["projects"]
                 refused = await agent.call_tool("search", {"query": "x", "tables": ["messages"]})
                 assert refused.is_error
+                odd = await agent.call_tool("similar", {"table": "projects", "id": "odd"})
+                assert odd.is_error
+                assert "the database refuses these values" in str(odd.content)
+                assert "postgresql:" not in str(odd.content)
 
     async def run_both() -> None:
         await asyncio.gather(run(0), run(1), run(0))
@@ -212,3 +216,5 @@ def test_what_is_no_call_of_an_agent_is_refused(chatting: Chatting) -> None:
     long = b" " * 20_000_000
     assert client.send(0, "POST", "/mcp", content=long, headers=accepts).status_code == 413
     assert client.send(0, "POST", "/mcp", json=asked, headers=accepts).status_code == 200
+    metrics = client.send(None, "GET", "/metrics").text
+    assert 'requests_total{method="POST",route="/mcp",status="200"}' in metrics

@@ -9,8 +9,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from assise.api.chat import ChatEndpoints
 from assise.api.context import Context
-from assise.api.problems import answer_error
-from assise.errors import AssiseError, TokenError
+from assise.api.problems import answer_error, find_answer
+from assise.errors import AssiseError, TargetError, TokenError
 from assise.extras import load
 from assise.search.chat.agent import AgentTools, make_agent_server
 
@@ -22,9 +22,11 @@ class AgentEndpoint:
     """Answers each request by a server of its own, so that none has the rights of another one."""
 
     context: Context
+    path: str = MCP
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a session of the protocol is not kept."""
+        scope["route"] = self  # as FastAPI's routes do: the log names it
         request = Request(scope, receive)
         try:
             caller = await self.context.find_caller(request)
@@ -34,7 +36,7 @@ class AgentEndpoint:
             served = ChatEndpoints(self.context).tables
             chat = self.context.app.chat
             tools = AgentTools(chat, caller.user_id, caller.tenant_id, served)
-            server = make_agent_server(tools)
+            server = make_agent_server(tools, tell=_tell)
         except AssiseError as error:
             await answer_error(error)(scope, receive, send)
             return
@@ -58,3 +60,8 @@ class AgentEndpoint:
 
         async with manager.run():
             await manager.handle_request(scope, receive_again, send)
+
+
+def _tell(error: AssiseError) -> str:
+    """What is told of an error: of the database's no word, which may name the server."""
+    return find_answer(error).detail if isinstance(error, TargetError) else str(error)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import wraps
 from typing import Any
 
+from assise import __version__
 from assise.errors import AssiseError, UsageError
 from assise.extras import load
 from assise.manifest.sections.search import SEARCH
@@ -104,19 +106,32 @@ def _check(text: str) -> str:
     return text
 
 
-def make_agent_server(tools: AgentTools) -> Any:  # noqa: ANN401 - of a package that may be absent
+def make_agent_server(tools: AgentTools, *, tell: Callable[[AssiseError], str] = str) -> Any:  # noqa: ANN401 - of a package that may be absent
     """The MCP server of a user's tools: `run_stdio_async` speaks on standard input and output.
+
+    Args:
+        tools: what it offers.
+        tell: what agents are told of an error of ours.
 
     Raises:
         MissingExtraError: the extra `mcp` is not installed.
     """
-    server = load("mcp.server", extra="mcp").MCPServer("assise", instructions=INSTRUCTIONS)
+    make = load("mcp.server", extra="mcp").MCPServer
+    # The package sets up the logging of the whole process, where nothing has: that is not its task.
+    root, nothing = logging.getLogger(), logging.NullHandler()
+    root.addHandler(nothing)
+    try:
+        server = make("assise", instructions=INSTRUCTIONS, version=__version__)
+    finally:
+        root.removeHandler(nothing)
     for tool in (tools.search, tools.similar, tools.ask, tools.tables):
-        server.add_tool(_telling(tool))
+        server.add_tool(_telling(tool, tell))
     return server
 
 
-def _telling(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Any]:
+def _telling(
+    tool: Callable[..., Awaitable[dict[str, Any]]], tell: Callable[[AssiseError], str]
+) -> Callable[..., Any]:
     """A tool that tells agents our errors; those of others are logged and not told."""
     told = load("mcp.server.mcpserver.exceptions", extra="mcp").ToolError
 
@@ -125,7 +140,7 @@ def _telling(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., An
         try:
             return await tool(*values, **named)
         except AssiseError as error:
-            raise told(str(error)) from error
+            raise told(tell(error)) from error
 
     return call
 
