@@ -127,7 +127,7 @@ def test_views_that_read_each_other_are_named(viewed: Project) -> None:
         viewed.revisions().diff()
 
 
-def test_a_file_with_two_statements_is_refused(viewed: Project, query: Query) -> None:
+def test_a_file_with_two_statements_is_refused(viewed: Project) -> None:
     for name in ("dear", "by_state"):
         file = viewed.path.parent / "sql" / f"{name}.sql"
         before = file.read_text()
