@@ -40,6 +40,14 @@ KEPT = """  conversations:
       role: text
       content: text
       sent_at: timestamptz
+  unserved:
+    primary_key: id
+    access: {owner: user_id}
+    search: {title: name, language: en}
+    columns:
+      id: {type: uuid, default: gen_random_uuid()}
+      user_id: {type: uuid, references: users}
+      name: text
 """
 EVENTS = {"accept": "text/event-stream"}
 
@@ -190,8 +198,9 @@ def test_agents_call_tools_with_the_rights_of_their_tokens(chatting: Chatting) -
                 assert answer.structured_content["is_answered"]
                 told = await agent.call_tool("tables", {})
                 assert [*told.structured_content["tables"]] == ["projects"]
-                refused = await agent.call_tool("search", {"query": "x", "tables": ["messages"]})
-                assert refused.is_error
+                for other in ("messages", "unserved"):
+                    asked = {"query": "x", "tables": [other]}
+                    assert (await agent.call_tool("search", asked)).is_error
                 odd = await agent.call_tool("similar", {"table": "projects", "id": "odd"})
                 assert odd.is_error
                 assert "the database refuses these values" in str(odd.content)
