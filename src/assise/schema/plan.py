@@ -329,7 +329,8 @@ def create_table(snapshot: Snapshot, table: CatalogItem) -> str:
     columns = [item for item in own if item.kind == "column"]
     columns.sort(key=lambda item: Facts.of(item).place)
     lines = [_write_column(item) for item in columns]
-    lines += [f"CONSTRAINT {item.name} {item.definition}" for item in own if _is_inline(item)]
+    keys = [item for item in own if item.kind == "constraint" and _is_inline(item)]
+    lines += [f"CONSTRAINT {item.name} {item.definition}" for item in keys]
     body = ",\n".join(f"    {line}" for line in lines)
     tail = f" {table.definition}" if table.definition else ""
     return f"CREATE TABLE {table.on} (\n{body}\n){tail}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
@@ -19,6 +20,7 @@ from tests.search.chat.notes import MANIFEST, SECRETS, USERS
 from assise.app import App
 from assise.project import Project
 from assise.search.chat.agent import AgentTools, make_agent_server
+from assise.search.chat.verbs import AppChat
 
 pytestmark = pytest.mark.contract
 NAMES = ["ask", "search", "similar", "tables"]
@@ -130,3 +132,12 @@ def test_the_command_speaks_on_standard_input_and_output(
             assert answer["sources"]
 
     asyncio.run(run())
+
+
+def test_the_logging_of_the_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    level = root.level
+    make_agent_server(AgentTools(cast(AppChat, None)))
+    assert root.handlers == []
+    assert root.level == level

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import wraps
 from typing import Any
 
+from assise import __version__
 from assise.errors import AssiseError, RefusedError, TargetError, UsageError
 from assise.extras import load
 from assise.manifest.sections.search import SEARCH
@@ -115,7 +117,14 @@ def make_agent_server(tools: AgentTools) -> Any:  # noqa: ANN401 - of a package 
     Raises:
         MissingExtraError: the extra `mcp` is not installed.
     """
-    server = load("mcp.server", extra="mcp").MCPServer("assise", instructions=INSTRUCTIONS)
+    make = load("mcp.server", extra="mcp").MCPServer
+    # The package sets up the logging of the whole process, where nothing has: that is not its task.
+    root, nothing = logging.getLogger(), logging.NullHandler()
+    root.addHandler(nothing)
+    try:
+        server = make("assise", instructions=INSTRUCTIONS, version=__version__)
+    finally:
+        root.removeHandler(nothing)
     for tool in (tools.search, tools.similar, tools.ask, tools.tables):
         server.add_tool(_telling(tool))
     return server
