@@ -14,7 +14,7 @@ from tests.dumps import confirm
 
 from assise.errors import ManifestError, UsageError
 from assise.manifest.read import parse_manifest
-from assise.postgres.rights import Rights
+from assise.postgres.rights import REQUEST_ID, Rights
 from assise.postgres.sync import open_session
 from assise.project import Project
 
@@ -144,8 +144,10 @@ def test_a_key_that_is_personal_is_refused() -> None:
 def test_a_session_says_who_and_why(app: Project, database: str, query: Query) -> None:
     del app
     rights = Rights(user_id="u7", reason="support asked", request_id="r-1")
+    answered = REQUEST_ID.set("of the request that is being answered")
     with open_session(database, "the test", rights, is_bound=False) as session:
         session.execute("INSERT INTO users (name) VALUES ('Ann')")
+    REQUEST_ID.reset(answered)
     query("UPDATE users SET name = 'Bea'")
     found = query("SELECT actor, reason, request, login = session_user FROM audit_log ORDER BY id")
     assert found == [("u7", "support asked", "r-1", True), (None, None, None, True)]

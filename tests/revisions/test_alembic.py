@@ -7,11 +7,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.dumps import confirm
 
+from assise.manifest.read import parse_manifest
 from assise.project import Project
+from assise.revisions.alembic import leave_ours
 
 Query = Callable[..., list[tuple[object, ...]]]
 LOCK = Path(__file__).with_name("alembic") / "alembic-1.20.1.txt"
@@ -119,3 +122,23 @@ def test_autogenerate_leaves_what_is_ours_alone(
         each.shown for each in drift.others
     }
     assert query("SELECT count(*) FROM users_notes") == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_alembics"),
+    [
+        ("visits", False),
+        ("visits_past", False),
+        ("visits_2026_11", False),
+        ("visits_2026_11_30", False),
+        ("audit_log_far", False),
+        ("visits_2026_report", True),
+        ("users_seen_past", True),
+        ("users_seen_2026", True),
+    ],
+)
+def test_only_cut_tables_have_partitions(name: str, is_alembics: bool) -> None:
+    include = leave_ours(parse_manifest(MANIFEST))
+    assert (
+        include(SimpleNamespace(schema=None, name=name), name, "table", True, None) is is_alembics
+    )

@@ -27,6 +27,7 @@ pytestmark = pytest.mark.contract
 MANIFEST = """assise: 1
 name: app
 views:
+  a_most: {file: sql/a_most.sql}
   dear: {file: sql/dear.sql}
   by_day: {file: sql/by_day.sql, materialized: {refresh: 5 minutes, key: [day]}}
 tables:
@@ -45,6 +46,7 @@ tables:
     indexes: [user_id]
 """
 FILES = {
+    "a_most": "SELECT max(n) AS most FROM by_day",
     "dear": "SELECT id, amount FROM payments WHERE amount > 5",
     "by_day": "SELECT (created_at AT TIME ZONE 'UTC')::date AS day, count(*) AS n FROM payments GROUP BY 1",
 }
@@ -59,13 +61,18 @@ THEIRS = """INSERT INTO users (name) VALUES ('Ann');
     CREATE POLICY theirs ON payments FOR SELECT USING (amount > 0);
     GRANT SELECT ON payments TO pg_monitor WITH GRANT OPTION;
     GRANT UPDATE (amount) ON payments TO pg_monitor;
+    CREATE TRIGGER theirs_off BEFORE UPDATE ON payments FOR EACH ROW
+    EXECUTE FUNCTION suppress_redundant_updates_trigger();
+    ALTER TABLE payments DISABLE TRIGGER theirs_off;
+    GRANT SELECT ON by_day, a_most TO pg_monitor;
     CREATE VIEW theirs WITH (security_invoker = true) AS SELECT max(amount) AS most FROM payments;
     CREATE INDEX theirs_too ON payments (amount)"""
 KEPT = """SELECT to_jsonb(f) FROM (SELECT
-    (SELECT array_agg(tgname ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS triggers,
+    (SELECT array_agg((tgname, tgenabled)::text ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal) AS triggers,
     (SELECT array_agg(polname ORDER BY polname) FROM pg_policy WHERE polrelid = c.oid) AS policies,
     relrowsecurity, relowner::regrole::text, relacl::text, obj_description(c.oid), col_description(c.oid, 2),
     (SELECT attacl::text FROM pg_attribute WHERE attrelid = c.oid AND attname = 'amount') AS column_grants,
+    (SELECT array_agg(relacl::text ORDER BY relname) FROM pg_class WHERE relname IN ('a_most', 'by_day')) AS view_grants,
     (SELECT array_agg(pg_get_constraintdef(oid) ORDER BY conname) FROM pg_constraint WHERE conrelid = c.oid AND contype IN ('f', 'c')) AS constraints
     FROM pg_class AS c WHERE c.oid = 'payments'::regclass) AS f"""
 

@@ -16,7 +16,7 @@ from assise.audit.tables import QUERIES
 from assise.manifest.sections.audit import LOG_NAME, SEAL_NAME
 from assise.postgres import locks
 from assise.postgres.connection import Connection
-from assise.postgres.partitions import list_partitions, run_partitions
+from assise.postgres.partitions import find_end, list_partitions, run_partitions
 from assise.schema.audit import partition_log
 from assise.schema.partitions import Partitioning
 from assise.schema.sql import quote
@@ -144,13 +144,14 @@ def _find_oldest(connection: Connection, schema: str) -> object:
 def retire_log(connection: Connection, of: Partitioning, *, now: datetime | None = None) -> str:
     """Retire the months of the log that are old enough; says which, or why they stay.
 
-    Lines that wait for a seal would leave without a proof: their months stay until they have one.
+    Lines that wait for a seal would leave without a proof: while old ones do, all months stay. Those
+    of today always wait where people write, and hinder nothing.
 
     Raises:
         BusyError: another session seals, or is at work on the partitions.
     """
     seal_lines(connection, of.schema)
-    waiting = describe_waiting(connection, of.schema)
+    waiting = describe_waiting(connection, of.schema, before=find_end(connection, of, now=now))
     if waiting:
         return waiting
     return str(run_partitions(connection, of, log=keep_silent, now=now))
@@ -163,10 +164,13 @@ def read_head(connection: Connection, schema: str) -> AuditHead | None:
     return None
 
 
-def describe_waiting(connection: Connection, schema: str) -> str:
-    """How many lines wait for a seal, and whose open transactions they wait for."""
+def describe_waiting(connection: Connection, schema: str, *, before: datetime | None = None) -> str:
+    """How many lines wait for a seal, and whose open transactions they wait for.
+
+    before: counts those alone that were written before that moment.
+    """
     last = _read_last(connection, schema)
-    facts = {"era": last.era, "xid": last.xid, "id": last.id}
+    facts = {"era": last.era, "xid": last.xid, "id": last.id, "before": before}
     waiting = int(str(connection.scalar(QUERIES.fill("waiting", **_name(schema)), facts)))
     if not waiting:
         return ""

@@ -220,18 +220,32 @@ def retire_partitions(
             run.detached.append(each.name)
     _spare_marked(runner, of)
     _drop_marked(runner, of, run)
-    if of.keep is None:
+    before = find_end(connection, of, now=now)
+    if before is None:
         return
-    at = {"keep": of.keep, "now": now or _now(connection)}
-    before = connection.scalar(QUERIES["before"], at)
-    if not isinstance(before, datetime):
-        raise UsageError(f"{of.keep!r} is no interval", remedy="Write keep: 24 months.")
     for each in of.list_old([each for each in found if not each.is_pending], before):
         if of.then == "drop":
             runner.run_together([of.mark(each)], [of.place], _nothing)
         _detach(runner, of, each)
         run.detached.append(each.name)
         _drop_marked(runner, of, run)
+
+
+def find_end(
+    connection: Connection, of: Partitioning, *, now: datetime | None = None
+) -> datetime | None:
+    """The moment by which partitions must have ended to be retired; None where all are kept.
+
+    Raises:
+        UsageError: `keep` is no interval.
+    """
+    if of.keep is None:
+        return None
+    at = {"keep": of.keep, "now": now or _now(connection)}
+    before = connection.scalar(QUERIES["before"], at)
+    if not isinstance(before, datetime):
+        raise UsageError(f"{of.keep!r} is no interval", remedy="Write keep: 24 months.")
+    return before
 
 
 def _nothing() -> None:

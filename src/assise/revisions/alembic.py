@@ -10,12 +10,13 @@ from assise.manifest.model import Manifest
 from assise.manifest.names import split_table
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.audit import AUDIT, LOG_NAME, SEAL_NAME
+from assise.manifest.sections.partitions import PARTITION
 from assise.manifest.sections.search_log import LOG_TABLE, SEARCH_LOG
 from assise.manifest.sections.views import VIEWS
 from assise.schema.requests import REQUESTS
 
 _INNER = r"_(search|meaning|cache)_.*"
-_PARTITION = r"(_(past|far|\d{4}\w*))?"
+_PARTITION = r"(_(past|far|\d{4}(_\d\d){0,2}))?"
 
 IncludeObject = Callable[["_Named", "str | None", str, bool, object], bool]
 """What `context.configure` of Alembic takes as `include_object`."""
@@ -53,5 +54,11 @@ def _list_ours(manifest: Manifest) -> Iterator[tuple[str | None, str]]:
     named += [LOG_NAME, SEAL_NAME] if any(map(AUDIT.of, manifest.tables.values())) else []
     named += [REQUESTS] if ROLES.of(manifest) else []
     named += [LOG_TABLE] if SEARCH_LOG.of(manifest) else []
-    for schema, bare in map(split_table, named):
-        yield schema, re.escape(bare) + _PARTITION
+    cut = {LOG_NAME, LOG_TABLE, *(each for each in manifest.tables if _is_cut(manifest, each))}
+    for name in named:
+        schema, bare = split_table(name)
+        yield schema, re.escape(bare) + (_PARTITION if name in cut else "")
+
+
+def _is_cut(manifest: Manifest, table: str) -> bool:
+    return PARTITION.of(manifest.tables[table]) is not None

@@ -15,12 +15,14 @@ from importlib.resources import files
 from assise.schema.catalog import CatalogItem, Snapshot, collect
 from assise.schema.planned import PlannedStep, quote_again
 from assise.schema.sql import quote_text
+from assise.schema.view_steps import find_readers, make_around
 
 LOCK_TIMEOUT = "100ms"
 """How long others wait behind a swap that waits itself: less than a deadlock takes to be looked for."""
 
 _CUT = re.compile(r"PARTITION BY RANGE \(((?:\"(?:[^\"]|\"\")*\"|[^\",()]+))\)")
 _NAME = re.compile(r"(.+)\.(\"(?:[^\"]|\"\")*\"|[^\".]+)")
+_ANY = re.compile("")
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -54,7 +56,9 @@ def find_cuts(before: Snapshot, after: Snapshot) -> tuple[list[Cut], list[tuple[
             refusals.append((f"{item.on} cannot become cut: {why}", _COPY))
         else:
             keys = (_find_key(before, item), _find_key(after, item))
-            cuts.append(Cut(item, *keys, _find_kept(after, item)))
+            # Materialized views are made again, as they would read the old table.
+            kept = find_readers(after, item.on, _ANY, is_kept=True)
+            cuts.append(Cut(item, *keys, tuple(kept)))
     return cuts, refusals
 
 
@@ -79,14 +83,6 @@ def _is_key(item: CatalogItem) -> bool:
 def _find_key(snapshot: Snapshot, table: CatalogItem) -> CatalogItem:
     own = [item for item in snapshot.values() if item.on == table.on and item.kind == "constraint"]
     return next(filter(_is_key, own), table)
-
-
-def _find_kept(after: Snapshot, table: CatalogItem) -> tuple[CatalogItem, ...]:
-    """The materialized views that name a table: they are made again, as they would read the old one."""
-    views = [item for item in after.values() if item.kind == "view"]
-    kept = [item for item in views if item.create.startswith("CREATE MATERIALIZED")]
-    named = re.compile(rf"(?<![\w.\"]){re.escape(table.on)}(?![\w\"])")
-    return tuple(item for item in kept if named.search(item.definition))
 
 
 def keep_whole(after: Snapshot, cuts: Mapping[str, Cut]) -> Snapshot:
@@ -146,19 +142,14 @@ def cut_table(cut: Cut, after: Snapshot) -> Iterator[PlannedStep]:
         build = f"CREATE UNIQUE INDEX CONCURRENTLY {index} ON {cut.table.on} {columns}"
         yield PlannedStep((build,), (f"DROP INDEX CONCURRENTLY IF EXISTS {schema}.{index}",))
     timeout = f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"
-    gone = tuple(item.drop for item in cut.kept)
-    again = tuple(each for item in cut.kept for each in _make_again(item, after))
     says = "One transaction swaps the names; materialized views that read the table begin empty."
-    up, down = ((timeout, *gone, _do(each, parts), *again) for each in ("swap", "back"))
+    up, down = (
+        (timeout, *make_around(cut.kept, after, [_do(each, parts)])) for each in ("swap", "back")
+    )
     yield PlannedStep(up, down, says=says)
     old = cut.old_key.definition.removeprefix("PRIMARY KEY ")
     build = f"CREATE UNIQUE INDEX CONCURRENTLY {spare} ON {schema}.{past} {old}"
     yield PlannedStep((f"ANALYZE {cut.table.on}",), (build,) if is_new_key else ())
-
-
-def _make_again(view: CatalogItem, after: Snapshot) -> Iterator[str]:
-    yield view.create
-    yield from (each.create for each in after.values() if each.on == view.on and each != view)
 
 
 def _restore_key(cut: Cut, schema: str, spare: str) -> str:

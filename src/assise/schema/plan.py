@@ -16,7 +16,13 @@ from assise.schema.catalog import UNNAMED, CatalogDifference, CatalogItem, Facts
 from assise.schema.cut import cut_table, find_cuts, keep_whole
 from assise.schema.planned import PlannedStep, quote_again
 from assise.schema.retype import is_free, write_formula, write_recipe
-from assise.schema.view_steps import find_dropped, order_views, plan_views
+from assise.schema.view_steps import (
+    find_dropped,
+    find_readers,
+    make_around,
+    order_views,
+    plan_views,
+)
 
 BATCH_ROWS = 10_000
 REWRITES = (
@@ -137,11 +143,15 @@ class _Planner:
             yield PlannedStep((item.drop,), tuple(again), loses=item.name)
 
     def _columns(self) -> Iterator[PlannedStep]:
-        for item in self._added("column"):
-            if item.on not in self.new:
+        """Formulas come behind the columns that they read."""
+        added = [item for item in self._added("column") if item.on not in self.new]
+        for item in added:
+            if not _is_formula(item):
                 yield from self._add_column(item)
         for old, new in self._changed("column"):
             yield from self._change_column(old, new)
+        for item in filter(_is_formula, added):
+            yield from self._add_column(item)
 
     def _add_column(self, item: CatalogItem) -> Iterator[PlannedStep]:
         facts, alter = Facts.of(item), f"ALTER TABLE {item.on}"
@@ -171,10 +181,21 @@ class _Planner:
         if not is_fixed or not is_same or not is_free(before.type, after.type):
             self._refuse_type(new, before, after)
             return
+        formula = self._find_formula(old) if before.type != after.type else None
+        if formula is not None:
+            what = f"{new.on}.{new.name} cannot become {after.type} in place, as {formula.name} reads it"
+            made = _write_column(self.after.get(formula.id, formula))
+            steps = f"ALTER COLUMN {new.name} TYPE {after.type}, ADD COLUMN {made}"
+            alter = f"ALTER TABLE {new.on} DROP COLUMN {formula.name}, {steps}"
+            recipe = write_formula(formula.name, self._retype(old, alter))
+            self.refusals.append((what, recipe))
+            return
         if before.type != after.type:
             # The way back reads all rows under a lock, and fails where a value no longer fits.
-            up, down = (f"{column} TYPE {facts.type}" for facts in (after, before))
-            yield PlannedStep((up,), (down,), moves=(_close(new),))
+            up, down = (
+                tuple(self._retype(old, f"{column} TYPE {facts.type}")) for facts in (after, before)
+            )
+            yield PlannedStep(up, down, moves=(_close(new),))
         if before.identity != after.identity:
             yield from _change_identity(column, old, new)
         if before.default != after.default:
@@ -184,6 +205,26 @@ class _Planner:
         elif before.not_null and not after.not_null:
             yield PlannedStep((f"{column} DROP NOT NULL",), (f"{column} SET NOT NULL",))
 
+    def _retype(self, old: CatalogItem, alter: str) -> Iterator[str]:
+        """An ALTER of a type, around which goes what the server lets nobody retype a column under."""
+        named = re.compile(rf"(?<![\w\"]){re.escape(old.name)}(?![\w\"])")
+        found = [each for each in self.before.values() if each.id in self.after]
+        own = [each for each in found if each.kind in {"policy", "trigger"} and each.on == old.on]
+        own = [each for each in own if named.search(each.create)]
+        views = find_readers(self.before, old.on, named)
+        yield from make_around(
+            views,
+            self.before,
+            [*(each.drop for each in own), alter, *(each.create for each in own)],
+        )
+
+    def _find_formula(self, old: CatalogItem) -> CatalogItem | None:
+        """A formula that reads a column."""
+        named = re.compile(rf"(?<![\w\"]){re.escape(old.name)}(?![\w\"])")
+        own = [each for each in self.before.values() if each.kind == "column" and each.on == old.on]
+        made = [each for each in own if _is_formula(each) and each.id != old.id]
+        return next((each for each in made if named.search(Facts.of(each).default or "")), None)
+
     def _refuse_type(self, item: CatalogItem, before: Facts, after: Facts) -> None:
         one, other = (facts.type for facts in (before, after))
         what = f"{item.on}.{item.name} cannot become {other} from {one} in place"
@@ -191,11 +232,12 @@ class _Planner:
             what = f"{item.on}.{item.name} cannot get another formula or collation in place"
         recipe = write_recipe(item.on, item.name, other)
         if before.generated or after.generated:
-            recipe = write_formula(item.on, item.name, _write_column(item))
+            alter = f"ALTER TABLE {item.on} DROP COLUMN {item.name}"
+            recipe = write_formula(item.name, [f"{alter}, ADD COLUMN {_write_column(item)}"])
         self.refusals.append((what, recipe))
 
     def _columns_dropped(self) -> Iterator[PlannedStep]:
-        for item in self._dropped("column"):
+        for item in sorted(self._dropped("column"), key=_is_formula, reverse=True):
             again = f"ALTER TABLE {item.on} ADD COLUMN {_write_column(item)}"
             is_made = Facts.of(item).generated
             loses = "" if is_made else f"{item.on}.{item.name}"
@@ -345,6 +387,10 @@ def _is_inline(item: CatalogItem) -> bool:
     return item.kind in {"table", "column"} or (
         item.kind == "constraint" and not _is_foreign_key(item)
     )
+
+
+def _is_formula(column: CatalogItem) -> bool:
+    return bool(Facts.of(column).generated)
 
 
 def _is_foreign_key(item: CatalogItem) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 _MODIFIED = re.compile(r"([a-z .\"]+?)(?:\((\d+)(?:,(\d+))?\))?( with(?:out)? time zone)?")
 
@@ -57,10 +58,11 @@ ALTER TABLE {table} RENAME COLUMN {spare} TO {column};
 """
 
 
-def write_formula(table: str, column: str, written: str) -> str:
+def write_formula(column: str, statements: Iterable[str]) -> str:
     """The way to another formula, which writes all rows, as SQL to paste into a revision."""
+    steps = ";\n-- assise: and\n".join(statements)
     return f"""\
 Paste it into a revision; it writes all rows, which nobody reads or writes meanwhile. Indexes and
 constraints on {column} go with it: the next `assise schema revise` writes them anew.
-ALTER TABLE {table} DROP COLUMN {column}, ADD COLUMN {written};
+{steps};
 """

@@ -9,6 +9,7 @@ from assise.schema.catalog import CatalogDifference, CatalogItem, Snapshot
 from assise.schema.planned import PlannedStep
 from assise.schema.sql import quote_text
 
+_GRANT_AGAIN = "DO 'BEGIN EXECUTE current_setting(''assise.grants''); END'"
 _COLUMNS = "\n-- columns: "
 """What stands behind the definition of a view in a snapshot: its columns, which no replacing changes."""
 
@@ -65,7 +66,42 @@ def _remake(
         if not is_there:
             parts = [each for each in after.values() if each.on == item.on and each.kind != "view"]
             yield from (each.create for each in parts if each.id in before)
-    yield "DO 'BEGIN EXECUTE current_setting(''assise.grants''); END'"
+    yield _GRANT_AGAIN
+
+
+def make_around(
+    views: Sequence[CatalogItem], snapshot: Snapshot, statements: Sequence[str]
+) -> Iterator[str]:
+    """Statements in whose way views stand, which go before and come again with their rights."""
+    if not views:
+        yield from statements
+        return
+    yield _keep_grants([item.on for item in views])
+    yield from (item.drop for item in reversed(views))
+    yield from statements
+    for item in views:
+        yield item.create
+        parts = [each for each in snapshot.values() if each.on == item.on and each != item]
+        yield from (each.create for each in parts)
+    yield _GRANT_AGAIN
+
+
+def find_readers(
+    snapshot: Snapshot, table: str, named: re.Pattern[str], *, is_kept: bool = False
+) -> list[CatalogItem]:
+    """The views of a snapshot that read a table and say something, and those that read them, in order.
+
+    is_kept: only the materialized ones, and those that read them.
+    """
+    views = [item for item in snapshot.values() if item.kind == "view"]
+    found = {
+        item.id
+        for item in views
+        if _names(item, table)
+        and named.search(item.definition)
+        and (not is_kept or item.create.startswith("CREATE MATERIALIZED"))
+    }
+    return _close(found, order_views(views))
 
 
 def _keep_grants(places: Iterable[str]) -> str:
@@ -96,8 +132,12 @@ def _close(keys: set[tuple[str, str, str]], ordered: Sequence[CatalogItem]) -> l
 
 
 def _reads(view: CatalogItem, other: CatalogItem) -> bool:
-    named = rf"(?<![\w.\"]){re.escape(other.on)}(?![\w\"])"
-    return view.on != other.on and re.search(named, view.definition) is not None
+    return view.on != other.on and _names(view, other.on)
+
+
+def _names(view: CatalogItem, place: str) -> bool:
+    named = rf"(?<![\w.\"]){re.escape(place)}(?![\w\"])"
+    return re.search(named, view.definition) is not None
 
 
 def order_views(views: Iterable[CatalogItem]) -> list[CatalogItem]:

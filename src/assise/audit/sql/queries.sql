@@ -90,8 +90,8 @@ SELECT format('process %%1$s of database %%2$s, open for %%3$s', pid, coalesce(d
 FROM pg_stat_activity WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() AND %(waiting)s > 0 ORDER BY backend_xid::text::bigint LIMIT 5
 
 -- waiting --
--- How many lines wait for a seal behind the last one.
-SELECT count(*) FROM {log} WHERE id > %(era)s AND (xid, id) > (%(xid)s::xid8, %(id)s)
+-- How many lines wait for a seal behind the last one; of those before a moment, where one is given.
+SELECT count(*) FROM {log} WHERE id > %(era)s AND (xid, id) > (%(xid)s::xid8, %(id)s) AND at < coalesce(%(before)s::timestamptz, 'infinity')
 
 -- chain --
 -- The seals whose chain is broken: number, and whether it is what its lines and the seal before it say.
