@@ -157,6 +157,48 @@ def test_search_that_load_has_not_made_is_told_with_its_remedy(library: Project)
     assert "`assise load`" in refused.value.remedy
 
 
+def test_an_index_of_an_older_program_is_told_with_its_remedy(
+    library: Project, query: Query
+) -> None:
+    query(
+        "DROP TABLE _search_owned_books;"
+        "DELETE FROM assise.search_object WHERE name = '_search_owned_books'"
+    )
+    for verb in (library.search.status, library.search.build, library.search.check):
+        with pytest.raises(
+            UsageError, match="not whole: there is no _search_owned_books"
+        ) as caught:
+            verb()
+        assert "Run `assise load`" in caught.value.remedy
+    library.load(None, confirm=confirm)
+    library.search.build()
+    books = library.search.status()[0]
+    assert (books.counted, books.sealed) == (400, 400)
+    assert query("SELECT count(*) > 0 FROM _search_owned_books") == [(True,)]
+
+
+def test_rows_that_are_public_no_longer_are_found_by_their_owners(
+    library: Project, database: str, query: Query
+) -> None:
+    public = "primary_key: id\n    access: {owner: user_id, public: read}"
+    library.path.write_text(
+        MANIFEST.replace("primary_key: id\n    access: {owner: user_id}", public)
+    )
+    library.load(None, confirm=confirm)
+    query(
+        "INSERT INTO books (id, user_id, title) SELECT n, 1, 'newword'"
+        " FROM generate_series(1000, 1099) AS n"
+    )
+    library.search.build()
+    library.path.write_text(MANIFEST)
+    library.load(None, confirm=confirm)
+    for _ in range(2):
+        for plan in ("rows", "blocks"):
+            with sign_in(database, 1, plan=plan) as session:
+                assert len(ask(session, "books", "newword", 500)) == 100
+        library.search.build()
+
+
 def test_no_batch_of_long_rows_is_long(library: Project, database: str, query: Query) -> None:
     query(
         "INSERT INTO books (id, user_id, text) SELECT n, 1, repeat('y ', 300000)"

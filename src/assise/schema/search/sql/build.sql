@@ -248,9 +248,9 @@ SELECT count(*) FROM (
 -- differing --
 SELECT count(*) FROM {place} AS t CROSS JOIN LATERAL {vectors} AS v
 JOIN (
-    SELECT {keys}, part, vector FROM {fresh}
-    UNION ALL SELECT {keys}, part, vector FROM {rows} WHERE generation = %(active)s
-) AS k ON {same_t_k} AND k.part = v.part WHERE k.vector <> v.vector
+    SELECT {keys}, part, vector, NULL AS number FROM {fresh}
+    UNION ALL SELECT {keys}, part, vector, number FROM {rows} WHERE generation = %(active)s
+) AS k ON {same_t_k} AND k.part = v.part WHERE k.vector <> v.vector OR {is_misplaced}
 
 -- repair_missing --
 INSERT INTO {pending} ({keys}) SELECT {t_keys} FROM {place} AS t
@@ -269,9 +269,9 @@ DELETE FROM {rows} AS w USING k WHERE {same_w_k}
 WITH k AS (
     SELECT DISTINCT {t_keys} FROM {place} AS t CROSS JOIN LATERAL {vectors} AS v
     JOIN (
-        SELECT {keys}, part, vector FROM {fresh}
-        UNION ALL SELECT {keys}, part, vector FROM {rows} WHERE generation = %(active)s
-    ) AS k ON {same_t_k} AND k.part = v.part WHERE k.vector <> v.vector
+        SELECT {keys}, part, vector, NULL AS number FROM {fresh}
+        UNION ALL SELECT {keys}, part, vector, number FROM {rows} WHERE generation = %(active)s
+    ) AS k ON {same_t_k} AND k.part = v.part WHERE k.vector <> v.vector OR {is_misplaced}
 ), noted AS (INSERT INTO {pending} ({keys}) SELECT {keys} FROM k ON CONFLICT DO NOTHING),
     two AS (DELETE FROM {fresh} AS f USING k WHERE {same_f_k})
 DELETE FROM {rows} AS w USING k WHERE {same_w_k}
