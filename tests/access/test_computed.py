@@ -83,11 +83,21 @@ def test_a_formula_is_computed_by_the_server_and_is_no_field_of_documents(
     assert query(left) == [(0,)]
 
 
+@pytest.mark.contract
 def test_a_formula_comes_changes_and_goes_in_place(shop: Project, query: Query) -> None:
     change(shop, "price * amount", "price * amount + 1")
     change(
         shop, "amount: int4\n", 'amount: int4\n      twice: {type: int4, generated: "amount * 2"}\n'
     )
+    if query("SHOW server_version_num") < [("170000",)]:
+        with pytest.raises(TargetError, match=r"orders\.total has another formula") as refused:
+            shop.load()
+        assert "put them back" in refused.value.remedy
+        text = shop.path.read_text()
+        lines = [line for line in text.splitlines() if "total" not in line]
+        shop.path.write_text("\n".join(lines))
+        shop.load()
+        shop.path.write_text(text)
     shop.load()
     assert query("SELECT DISTINCT total::text, twice FROM orders") == [("11.00", 8)]
     assert query("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%%total%%'") == [(1,)]

@@ -176,7 +176,7 @@ def test_agents_call_tools_with_the_rights_of_their_tokens(chatting: Chatting) -
     async def run(user: int) -> None:
         headers = {"Authorization": f"Bearer {sign(user_id(user))}"}
         transport = httpx2.AsyncHTTPTransport(uds=str(chatting.socket))
-        async with httpx2.AsyncClient(transport=transport, headers=headers) as http:
+        async with httpx2.AsyncClient(transport=transport, headers=headers, timeout=60) as http:
             path = streamable_http_client("http://localhost/mcp", http_client=http)
             async with AgentClient(path) as agent:
                 names = {each.name for each in (await agent.list_tools()).tools}

@@ -9,7 +9,7 @@ from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import split_table
 from assise.manifest.problems import Place
 from assise.manifest.sections.columns import list_columns
-from assise.manifest.sections.computed import TIMES, TIMESTAMPS, list_generated
+from assise.manifest.sections.computed import GENERATED, TIMES, TIMESTAMPS, list_generated
 from assise.manifest.sections.constraints import (
     CHECK,
     DEFAULT,
@@ -137,13 +137,17 @@ class _Builder:
                 f"{alter} DROP DEFAULT",
             )
         if NOT_NULL.of(column) and name not in self.table.primary_key:
+            drop = f"{alter} DROP NOT NULL"
+            if GENERATED.of(column) is not None:
+                # The column of a formula goes before what was made on it is looked through.
+                drop = f"DO $_$ BEGIN {drop}; EXCEPTION WHEN undefined_column THEN NULL; END $_$"
             yield Object(
                 "not null",
                 self.name,
                 name,
                 (*place, "not_null"),
                 f"{alter} SET NOT NULL",
-                f"{alter} DROP NOT NULL",
+                drop,
                 broken=self._broken(f"c.{quote(name)} IS NULL", "have no value"),
                 needs=self._needs,
             )

@@ -66,6 +66,9 @@ def test_an_agent_sees_what_its_user_sees(
                 )
                 assert foreign.is_error
                 assert "no row" in str(foreign.content)
+                for tool, name in (("search", "query"), ("ask", "question")):
+                    long = await client.call_tool(tool, {name: "vercel " * 3_000})
+                    assert "more than 20,000 characters" in str(long.content)
                 unknown = await client.call_tool("search", {"query": "x", "tables": ["users"]})
                 assert unknown.is_error
 

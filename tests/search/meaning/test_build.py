@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,13 @@ from tests.search.meaning.words import DIMENSIONS, WordEmbedder, open_words
 from assise.errors import EmbedderError, UsageError
 from assise.project import Project
 from assise.search.jobs import list_jobs
-from assise.search.meaning.embedder import write_vector
+from assise.search.meaning.embedder import (
+    EmbeddingModel,
+    Purpose,
+    Vector,
+    normalize,
+    write_vector,
+)
 from assise.search.meaning.keep import embed_changed
 from assise.search.meaning.passages import count_tokens
 from assise.search.query import Request
@@ -214,6 +220,35 @@ def test_without_pgvector_words_are_searched_and_the_rest_is_told(
     ]
     with pytest.raises(UsageError, match="cannot be searched by meaning"):
         project.search.query(Request("w0", ["books"], method="semantic"), role="admin")
+
+
+class WideEmbedder(WordEmbedder):
+    """The same with 1,536 dimensions, of which most are 0."""
+
+    def __init__(self) -> None:
+        super().__init__("wide")
+        self.model = EmbeddingModel("words", "wide", 1_536, 512)
+
+    def embed(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
+        """The vectors of texts."""
+        zeros = [0.0] * (1_536 - DIMENSIONS)
+        return [normalize([*each, *zeros]) for each in super().embed(texts, purpose)]
+
+
+def test_vectors_that_fit_no_entry_of_an_index_are_read_from_the_table(
+    embedded: Project, session: Session
+) -> None:
+    before = find(session, "w0 w1 w2")
+    with open_words(embedded, WideEmbedder()) as builder:
+        builder.build()
+    statement = (
+        "SELECT indexdef FROM pg_indexes WHERE tablename ~ '^_meaning_' AND indexname ~ '_scope'"
+    )
+    ((definition,),) = session.execute(statement).fetchall()
+    assert "INCLUDE (id)" in definition
+    (vector,) = WideEmbedder().embed(["w0 w1 w2"], "query")
+    found = session.execute(ASK, [write_vector(vector), 10]).fetchall()
+    assert [int(key) for (key,) in found] == before
 
 
 def test_no_more_tokens_are_sent_in_a_day_than_may_be(embedded: Project, session: Session) -> None:
