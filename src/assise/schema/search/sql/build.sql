@@ -40,6 +40,13 @@ SELECT {w_keys}, w.part, w.vector FROM (
 ) AS k JOIN {rows} AS w ON w.generation = %(active)s AND w.first = k.number AND w.number BETWEEN k.number AND k.number + 32000
 FOR UPDATE OF w SKIP LOCKED
 
+-- left --
+SELECT EXISTS (
+    SELECT FROM {rows} AS o WHERE o.generation = %(active)s AND NOT EXISTS (
+        SELECT FROM {rows} AS w WHERE {same_o_w} AND w.part = o.part AND w.generation = %(generation)s
+    )
+)
+
 -- learn_words --
 INSERT INTO {words} (lexeme) SELECT DISTINCT l.lexeme COLLATE "C" FROM pg_temp.{batch} AS b, unnest(b.vector) AS l
 WHERE NOT EXISTS (SELECT FROM {words} AS w WHERE w.lexeme = l.lexeme COLLATE "C") ORDER BY 1 ON CONFLICT DO NOTHING
