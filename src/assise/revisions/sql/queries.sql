@@ -50,7 +50,7 @@ SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) 
 
 -- free --
 -- What drops our triggers that read a column; who made them makes them again behind the revisions.
-SELECT format('DROP TRIGGER %%I ON %%s', tgname, tgrelid::regclass) FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = tgfoid
+SELECT concat('DROP TRIGGER ', quote_ident(tgname), ' ON ', tgrelid::regclass) FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = tgfoid
 WHERE tgrelid = to_regclass(%(table)s) AND pronamespace = to_regnamespace('assise') AND EXISTS (
     SELECT FROM pg_depend AS d JOIN pg_attribute AS a ON attrelid = refobjid AND attnum = refobjsubid
     WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND refobjid = tgrelid AND attname = %(column)s
