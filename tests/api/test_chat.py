@@ -133,6 +133,19 @@ def test_an_answer_comes_as_events(chatting: Chatting) -> None:
     }
 
 
+def test_events_do_not_tell_what_the_database_says(chatting: Chatting) -> None:
+    message = {"json": {"message": "project"}, "headers": EVENTS}
+    with psycopg.connect(chatting.conninfo, autocommit=True) as connection:
+        connection.execute("REVOKE INSERT ON messages FROM apihttp_app")
+        try:
+            answer = chatting.client.send(1, "POST", "/api/chat", **message)
+        finally:
+            connection.execute("GRANT INSERT ON messages TO apihttp_app")
+    name, data = answer.text.strip().split("\n\n")[-1].split("\n")
+    assert name == "event: problem"
+    assert json.loads(data.removeprefix("data: ")) == {"detail": "a rule refuses this row"}
+
+
 def test_a_model_that_is_busy_gives_what_was_found(chatting: Chatting) -> None:
     chatting.model.mode = "busy"
     try:
