@@ -245,10 +245,11 @@ pub fn check(raw: &[u8], p: usize, limit: usize, depth: usize) -> Answer<usize> 
 }
 
 /// Whether a key occurs twice among these.
-pub fn has_repeated(keys: &mut [&[u8]]) -> bool {
-    if keys.len() < 12 {
-        return (1..keys.len()).any(|i| keys[..i].contains(&keys[i]));
+pub fn has_repeated<'a, T>(items: &mut [T], key: impl Fn(&T) -> &'a [u8]) -> bool {
+    if items.len() < 12 {
+        let is_before = |i: usize| items[..i].iter().any(|item| key(item) == key(&items[i]));
+        return (1..items.len()).any(is_before);
     }
-    keys.sort_unstable();
-    keys.windows(2).any(|pair| pair[0] == pair[1])
+    items.sort_unstable_by(|one, other| key(one).cmp(key(other)));
+    items.windows(2).any(|pair| key(&pair[0]) == key(&pair[1]))
 }

@@ -19,15 +19,17 @@ const DECIMAL_BIAS: u64 = 6176;
 struct Reader<'a> {
     text: &'a [u8],
     p: usize,
-    /// Where the keys of the open objects stand in what is written.
-    keys: Vec<(usize, usize)>,
+    /// Where in the output the document begins.
+    start: usize,
+    /// Where the keys of the open objects stand in the document.
+    keys: Vec<(u32, u32)>,
 }
 
 /// Read one text, without white space around it, to the end of `out`; it is one document.
 pub fn read_document(text: &[u8], out: &mut Vec<u8>) -> Answer<()> {
     let text = std::str::from_utf8(text).map_err(|_| Declined)?.as_bytes();
-    let mut reader = Reader { text, p: 0, keys: Vec::new() };
     let start = out.len();
+    let mut reader = Reader { text, p: 0, start, keys: Vec::new() };
     if reader.next()? != b'{' || reader.container(out, DOCUMENT, 0)? != DOCUMENT {
         return Err(Declined);
     }
@@ -104,6 +106,9 @@ impl<'a> Reader<'a> {
                 byte = self.next_word()?;
             }
             let kind_at = out.len();
+            if kind_at - self.start > LARGEST {
+                return Err(Declined);
+            }
             out.push(0);
             if kind == ARRAY {
                 out.extend_from_slice(itoa::Buffer::new().format(position).as_bytes());
@@ -119,7 +124,7 @@ impl<'a> Reader<'a> {
                 if memchr::memchr(0, &out[key.0..]).is_some() || out.get(key.0) == Some(&b'$') {
                     return Err(Declined);
                 }
-                self.keys.push(key);
+                self.keys.push((self.place(key.0)?, self.place(key.1)?));
                 if self.next_word()? != b':' {
                     return Err(Declined);
                 }
@@ -135,11 +140,16 @@ impl<'a> Reader<'a> {
         Ok(kind)
     }
 
+    fn place(&self, at: usize) -> Answer<u32> {
+        u32::try_from(at - self.start).map_err(|_| Declined)
+    }
+
     /// Decline a document in which a key stands twice.
     fn check_keys(&mut self, out: &[u8], first: usize) -> Answer<()> {
-        let mut keys: Vec<&[u8]> =
-            self.keys[first..].iter().map(|&(start, end)| &out[start..end]).collect();
-        let is_repeated = has_repeated(&mut keys);
+        let written = &out[self.start..];
+        let is_repeated = has_repeated(&mut self.keys[first..], |&(start, end)| {
+            &written[start as usize..end as usize]
+        });
         self.keys.truncate(first);
         if is_repeated { Err(Declined) } else { Ok(()) }
     }

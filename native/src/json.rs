@@ -286,7 +286,7 @@ impl Leaves {
         }
         out.push(b'}');
         self.0 += u64::from(keys.is_empty());
-        if has_repeated(&mut keys) {
+        if has_repeated(&mut keys, |key| key) {
             return Err(Declined);
         }
         Ok(last + 1)

@@ -444,17 +444,24 @@ fn length_at(raw: &[u8], p: usize) -> usize {
 }
 
 /// Keys that occur more than once in a level that is whole, sorted.
+///
+/// A level may have eight million: 8 bytes are held of each, and a repeated one once.
 fn repeated_keys(raw: &[u8], start: usize, last: usize) -> Vec<&[u8]> {
-    let (mut keys, mut p) = (Vec::new(), start);
+    let (mut places, mut p) = (Vec::<(u32, u32)>::new(), start);
     while p != last {
         let end = key_end(raw, p, last).unwrap_or(last);
-        keys.push(&raw[p + 1..end]);
+        places.push((p as u32 + 1, end as u32));
         p = skip_whole(raw[p], raw, end + 1, last).unwrap_or(last);
     }
-    keys.sort_unstable();
-    let mut found: Vec<&[u8]> =
-        keys.windows(2).filter(|pair| pair[0] == pair[1]).map(|pair| pair[0]).collect();
-    found.dedup();
+    let key = |&(start, end): &(u32, u32)| &raw[start as usize..end as usize];
+    places.sort_unstable_by(|one, other| key(one).cmp(key(other)));
+    let mut found = Vec::new();
+    for pair in places.windows(2) {
+        let one = key(&pair[0]);
+        if one == key(&pair[1]) && found.last() != Some(&one) {
+            found.push(one);
+        }
+    }
     found
 }
 

@@ -318,7 +318,7 @@ impl Work<'_> {
             frame.seen[at / 64] |= bit;
             q = self.visit(number, at, &frame, kind, raw, (end + 1, last), ordinals, depth)?;
         }
-        if has_repeated(&mut others) {
+        if has_repeated(&mut others, |key| key) {
             return Err(Declined);
         }
         self.tell_missing(level, &frame);

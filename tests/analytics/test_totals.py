@@ -154,6 +154,25 @@ def test_the_manifest_says_what_counts(shop: Project, database: str, query: Quer
     assert query("SELECT to_regclass('assise.analytics_total') IS NULL") == [(True,)]
 
 
+def test_a_counted_column_can_be_dropped_by_a_revision(shop: Project, query: Query) -> None:
+    revisions, drop = shop.revisions(confirm=confirm), ("projects.created_at",)
+    revisions.revise("start")
+    text = shop.path.read_text().replace(
+        "projects, created: created_at", "projects, created: made_at"
+    )
+    before, after = (
+        f"user_id: int4, {name}: timestamptz}}\n  deploy" for name in ("created_at", "made_at")
+    )
+    assert before in text
+    shop.path.write_text(text.replace(before, after))
+    revisions.revise("next", drop=drop)
+    revisions.apply(drop=drop)
+    query("INSERT INTO projects (id, made_at) VALUES (999, now())")
+    query("UPDATE projects SET made_at = now() WHERE id < 5")
+    kept = "SELECT day IS NULL, sum(rows)::int FROM assise.analytics_total WHERE relation = 'projects'::regclass GROUP BY 1 ORDER BY 1"
+    assert query(kept) == [(False, 6), (True, PROJECTS - 5)]
+
+
 @pytest.mark.usefixtures("shop")
 def test_an_update_of_other_columns_writes_no_line(query: Query) -> None:
     lines = "SELECT count(*) FROM assise.analytics_total"

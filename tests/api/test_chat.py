@@ -40,6 +40,14 @@ KEPT = """  conversations:
       role: text
       content: text
       sent_at: timestamptz
+  unserved:
+    primary_key: id
+    access: {owner: user_id}
+    search: {title: name, language: en}
+    columns:
+      id: {type: uuid, default: gen_random_uuid()}
+      user_id: {type: uuid, references: users}
+      name: text
 """
 EVENTS = {"accept": "text/event-stream"}
 
@@ -133,6 +141,19 @@ def test_an_answer_comes_as_events(chatting: Chatting) -> None:
     }
 
 
+def test_events_do_not_tell_what_the_database_says(chatting: Chatting) -> None:
+    message = {"json": {"message": "project"}, "headers": EVENTS}
+    with psycopg.connect(chatting.conninfo, autocommit=True) as connection:
+        connection.execute("REVOKE INSERT ON messages FROM apihttp_app")
+        try:
+            answer = chatting.client.send(1, "POST", "/api/chat", **message)
+        finally:
+            connection.execute("GRANT INSERT ON messages TO apihttp_app")
+    name, data = answer.text.strip().split("\n\n")[-1].split("\n")
+    assert name == "event: problem"
+    assert json.loads(data.removeprefix("data: ")) == {"detail": "a rule refuses this row"}
+
+
 def test_a_model_that_is_busy_gives_what_was_found(chatting: Chatting) -> None:
     chatting.model.mode = "busy"
     try:
@@ -190,8 +211,13 @@ def test_agents_call_tools_with_the_rights_of_their_tokens(chatting: Chatting) -
                 assert answer.structured_content["is_answered"]
                 told = await agent.call_tool("tables", {})
                 assert [*told.structured_content["tables"]] == ["projects"]
-                refused = await agent.call_tool("search", {"query": "x", "tables": ["messages"]})
-                assert refused.is_error
+                for other in ("messages", "unserved"):
+                    asked = {"query": "x", "tables": [other]}
+                    assert (await agent.call_tool("search", asked)).is_error
+                odd = await agent.call_tool("similar", {"table": "projects", "id": "odd"})
+                assert odd.is_error
+                assert "is no key of table projects" in str(odd.content)
+                assert "postgresql:" not in str(odd.content)
 
     async def run_both() -> None:
         await asyncio.gather(run(0), run(1), run(0))
@@ -212,3 +238,5 @@ def test_what_is_no_call_of_an_agent_is_refused(chatting: Chatting) -> None:
     long = b" " * 20_000_000
     assert client.send(0, "POST", "/mcp", content=long, headers=accepts).status_code == 413
     assert client.send(0, "POST", "/mcp", json=asked, headers=accepts).status_code == 200
+    metrics = client.send(None, "GET", "/metrics").text
+    assert 'requests_total{method="POST",route="/mcp",status="200"}' in metrics

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 
 import bson
@@ -153,3 +155,15 @@ def test_depth_and_size() -> None:
     assert check(large[: 15 << 20] + b'"}')
     assert read([large]) != [None]
     assert read([b'{"a": "' + b"x" * (17 << 20) + b'"}']) == [None]
+
+
+def test_a_text_of_too_much_is_given_up_while_it_is_read() -> None:
+    program = """if True:
+        from assise.native import find_native
+        text = b'{"a": [' + b"1," * (12 << 20) + b"1]}"
+        assert find_native().read_texts([(0, text)]) == [None]
+        status = open("/proc/self/status").read()
+        print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
+    """
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+    assert int(done.stdout) < 160

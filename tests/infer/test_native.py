@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from random import Random
 from types import SimpleNamespace
@@ -135,6 +137,21 @@ def test_documents_behind_a_panic_are_counted_in_python(monkeypatch: pytest.Monk
     module = SimpleNamespace(Profiler=PanickingProfiler)
     monkeypatch.setattr("assise.infer.profile.find_native", lambda: module)
     assert describe(documents, is_native=True) == exact
+
+
+def test_memory_of_eight_million_repeated_keys() -> None:
+    program = """if True:
+        from assise.infer.profile import Profile
+        size = (16 << 20) - 1
+        document = size.to_bytes(4, "little") + b"\\x0a\\0" * ((size - 5) // 2) + b"\\0"
+        profile = Profile()
+        profile.add_all([document], [0])
+        assert (profile.documents, profile.invalid) == (1, 0)
+        status = open("/proc/self/status").read()
+        print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
+    """
+    done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True)
+    assert int(done.stdout) < 200
 
 
 @pytest.mark.skipif(not others.FILES, reason=others.MISSING)

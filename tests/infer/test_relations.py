@@ -254,6 +254,11 @@ def test_a_name_alone_is_no_reference(tmp_path: Path) -> None:
             "8 of 12 values are a._id; 4 of 12 values are b._id; ids of several tables: no foreign key",
         ),
         (
+            (6, 6, 0),
+            "about: {type: uuid, kind: hex}  # string",
+            "6 of 12 values are a._id; 6 of 12 values are b._id; ids of several tables: no foreign key",
+        ),
+        (
             (4, 4, 4),
             "about: {type: uuid, kind: hex}  # string",
             "4 of 12 values are c._id; ids of several tables: no foreign key",
@@ -265,7 +270,7 @@ def test_a_name_alone_is_no_reference(tmp_path: Path) -> None:
         ),
         ((2, 2, 0), "about: text  # string", "# string"),
     ],
-    ids=["two", "three", "most of the others are of none", "too few"],
+    ids=["two", "halves", "three", "most of the others are of none", "too few"],
 )
 def test_ids_of_several_collections_are_told_without_a_foreign_key(
     tmp_path: Path, shares: tuple[int, ...], start: str, end: str

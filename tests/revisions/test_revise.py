@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from tests.dumps import confirm
 from tests.revisions.changing import change, check_same, folder_of, revise
@@ -249,3 +250,30 @@ def test_a_check_of_a_column_with_another_type_comes_back_as_it_was(
     check_same(shop)
     shop.revisions().revert()
     assert query(check) == before
+
+
+def test_a_table_comes_goes_and_comes_back_by_revisions(shop: Project, query: Query) -> None:
+    manifest = shop.path.read_text()
+    notes = """  notes:
+    primary_key: id
+    columns:
+      id: {type: uuid, default: gen_random_uuid()}
+      user_id: {type: uuid, references: users}
+      text: {type: text, not_null: true, check: text <> ''}
+"""
+    shop.path.write_text(manifest + notes)
+    assert "CREATE TABLE public.notes" in revise(shop, "notes")
+    verbs = shop.revisions()
+    verbs.apply()
+    check_same(shop)
+    query("INSERT INTO notes (text) VALUES ('milk')")
+    with pytest.raises(psycopg.errors.CheckViolation):
+        query("INSERT INTO notes (text) VALUES ('')")
+    shop.path.write_text(manifest)
+    revise(shop, "no notes", drop=("notes",))
+    verbs.apply(drop=["notes"])
+    check_same(shop)
+    verbs.revert()
+    shop.path.write_text(manifest + notes)
+    check_same(shop)
+    assert query("SELECT count(*) FROM notes") == [(0,)]

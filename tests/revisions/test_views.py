@@ -127,6 +127,17 @@ def test_views_that_read_each_other_are_named(viewed: Project) -> None:
         viewed.revisions().diff()
 
 
+def test_a_file_with_two_statements_is_refused(viewed: Project) -> None:
+    for name in ("dear", "by_state"):
+        file = viewed.path.parent / "sql" / f"{name}.sql"
+        before = file.read_text()
+        file.write_text("SELECT 1 AS state; CREATE TABLE public.second (a int); SELECT 2 AS state")
+        with pytest.raises(UsageError, match="syntax error at or near"):
+            revise(viewed, "second")
+        file.write_text(before)
+    check_same(viewed)
+
+
 def test_what_others_have_on_a_view_is_refused(viewed: Project, query: Query) -> None:
     query("CREATE VIEW theirs AS SELECT n FROM by_state")
     file = viewed.path.parent / "sql" / "by_state.sql"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
+import psycopg
 import pytest
 from tests.dumps import confirm
 from tests.scenes.databases import Template
@@ -155,6 +157,77 @@ def test_search_that_load_has_not_made_is_told_with_its_remedy(library: Project)
         library.search.query(Request("user", ["users"]), role="admin")
     assert "'users' is not searched" in refused.value.message
     assert "`assise load`" in refused.value.remedy
+
+
+def test_an_index_of_an_older_program_is_told_with_its_remedy(
+    library: Project, query: Query
+) -> None:
+    query(
+        "DROP TABLE _search_owned_books;"
+        "DELETE FROM assise.search_object WHERE name = '_search_owned_books'"
+    )
+    for verb in (library.search.status, library.search.build, library.search.check):
+        with pytest.raises(
+            UsageError, match="not whole: there is no _search_owned_books"
+        ) as caught:
+            verb()
+        assert "Run `assise load`" in caught.value.remedy
+    library.load(None, confirm=confirm)
+    library.search.build()
+    books = library.search.status()[0]
+    assert (books.counted, books.sealed) == (400, 400)
+    assert query("SELECT count(*) > 0 FROM _search_owned_books") == [(True,)]
+
+
+def test_rows_that_are_public_no_longer_are_found_by_their_owners(
+    library: Project, database: str, query: Query
+) -> None:
+    public = "primary_key: id\n    access: {owner: user_id, public: read}"
+    library.path.write_text(
+        MANIFEST.replace("primary_key: id\n    access: {owner: user_id}", public)
+    )
+    library.load(None, confirm=confirm)
+    query(
+        "INSERT INTO books (id, user_id, title) SELECT n, 1, 'newword'"
+        " FROM generate_series(1000, 1099) AS n"
+    )
+    library.search.build()
+    library.path.write_text(MANIFEST)
+    library.load(None, confirm=confirm)
+    for _ in range(2):
+        for plan in ("rows", "blocks"):
+            with sign_in(database, 1, plan=plan) as session:
+                assert len(ask(session, "books", "newword", 500)) == 100
+        library.search.build()
+
+
+def test_a_new_generation_waits_for_rows_that_somebody_changes(
+    library: Project, database: str, query: Query
+) -> None:
+    # More rows than a batch: the others behind them would be left too.
+    for first in (1000, 1900, 2800):
+        query(
+            "INSERT INTO books (id, user_id, title) SELECT n, 1, 'newword'"
+            f" FROM generate_series({first}, {first + 899}) AS n"
+        )
+    library.search.build()
+    query("UPDATE _search_state SET average = 2 * average WHERE name = 'books'")
+    before = library.search.status()[0].generation
+    with psycopg.connect(database) as writer:
+        writer.execute("UPDATE books SET title = 'other' WHERE id < 2800")
+        built = threading.Thread(target=library.search.build, args=[["books"]])
+        built.start()
+        built.join(3)
+        with sign_in(database, 1) as session:
+            assert len(ask(session, "books", "newword", 5_000)) == 2700
+        writer.rollback()
+        built.join()
+    with sign_in(database, 1) as session:
+        assert len(ask(session, "books", "newword", 5_000)) == 2700
+    assert library.search.check()[0] == Drift("books", 0, 0, 0)
+    library.search.build()
+    assert library.search.status()[0].generation == before + 1
+    assert library.search.check()[0] == Drift("books", 0, 0, 0)
 
 
 def test_no_batch_of_long_rows_is_long(library: Project, database: str, query: Query) -> None:

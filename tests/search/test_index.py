@@ -112,6 +112,22 @@ def test_drift_is_told_and_repaired(library: Project, database: str, query: Quer
         assert sorted(key for key, _ in ask(session, "books", "fresh")) == [(1,), (1000,)]
 
 
+def test_an_owner_that_changed_unseen_is_drift(
+    library: Project, database: str, query: Query
+) -> None:
+    moved = query("SELECT count(*) FROM books WHERE user_id = 2")[0][0]
+    query("SET session_replication_role = replica; UPDATE books SET user_id = 1 WHERE user_id = 2")
+    assert library.search.check()[0] == Drift("books", 0, 0, moved)
+    library.search.check(repair=True)
+    assert library.search.check()[0] == Drift("books", 0, 0, 0)
+    found = []
+    for plan in ("rows", "blocks"):
+        with sign_in(database, 1, plan=plan) as session:
+            found.append({key for key, _ in ask(session, "books", "w0 w1 w2 w3", 500)})
+    assert len(found[0]) > moved
+    assert found[0] == found[1]
+
+
 def test_statistics_are_counted_again_when_rows_double(
     library: Project, database: str, query: Query
 ) -> None:

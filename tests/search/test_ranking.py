@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+from tests.dumps import confirm
 from tests.scenes.databases import Template
 from tests.search.asking import OWNER, PLANS, STATISTICS, TABLES, ask, draw_queries, sign_in
 from tests.search.oracle import rank
 
+from assise.project import Project
+from assise.schema.search import searched
+
+Query = Callable[..., list[tuple[Any, ...]]]
 pytestmark = pytest.mark.contract
 
 
@@ -39,3 +47,24 @@ def test_a_user_finds_only_what_the_user_sees(template: Template, table: str, pl
         best = expected[0][1]
         scores = [round(score / best, 2) for _, score in expected]
         assert [score for _, score in found] == pytest.approx(scores, abs=0.0101)
+
+
+def test_blocks_with_many_hits_are_read_as_those_with_few(
+    library: Project, database: str, query: Query, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searched, "BLOCK", 2_048)
+    query(
+        "INSERT INTO books (id, user_id, title, text)"
+        " SELECT n, n % 2, 'common', concat_ws(' ', 'w' || n % 9, repeat('w' || n % 7 || ' ', n % 5))"
+        " FROM generate_series(1000, 3399) AS n"
+    )
+    assert library.load(None, confirm=confirm).exit_code == 0
+    library.search.build()
+    for role, asked in (("app", "common w3 w5"), ("app", "w3 w4 w6"), ("admin", "common w1 w8")):
+        found = []
+        for plan in ("rows", "blocks"):
+            with sign_in(database, 1, role=role, plan=plan) as session:
+                found.append(ask(session, "books", asked, 1_000))
+                assert ask(session, "books", asked, 10) == found[-1][:10]
+        assert len(found[0]) > 500
+        assert found[0] == found[1]

@@ -22,9 +22,11 @@ class AgentEndpoint:
     """Answers each request by a server of its own, so that none has the rights of another one."""
 
     context: Context
+    path: str = MCP
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request; a session of the protocol is not kept."""
+        scope["route"] = self  # as FastAPI's routes do: the log names it
         request = Request(scope, receive)
         try:
             caller = await self.context.find_caller(request)

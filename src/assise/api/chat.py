@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from assise.api.context import Context
+from assise.api.problems import find_answer
 from assise.api.search import SearchEndpoints
 from assise.api.values import JsonMap, describe_problems
 from assise.errors import AssiseError, RequestError, TokenError, UsageError
@@ -95,7 +96,8 @@ async def _write_events(
             async for piece in pieces:
                 yield _write_event(piece)
         except AssiseError as error:
-            yield f"event: problem\ndata: {json.dumps({'detail': error.message})}\n\n"
+            said = find_answer(error).detail or error.message
+            yield f"event: problem\ndata: {json.dumps({'detail': said})}\n\n"
 
 
 def _write_event(piece: str | ChatAnswer) -> str:

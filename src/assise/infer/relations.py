@@ -134,8 +134,8 @@ class Relations:
         """Add what fields refer to: a foreign key where the types are alike, else a comment."""
         for at, found in self._list_matches(matches):
             place = self.places[at]
-            others = found[0].others
-            for each in (*found, *others):
+            others, told = found[0].others, {match.collection for match in found}
+            for each in (*found, *(match for match in others if match.collection not in told)):
                 self._remark(place.table, place.column, each.evidence)
             if others:
                 several = "ids of several tables: no foreign key"

@@ -241,7 +241,19 @@ class Applier:
             texts = [each.text for each in block.statements]
             tables = [name for each in block.statements for name in each.tables]
             moves = [(*move, revision.name) if move[0] == "close" else move for move in block.moves]
-            self.runner.run_together(texts, tables, partial(self._finish, note, moves))
+            freeing = self._free(block) if number > 0 else []
+            self.runner.run_together([*freeing, *texts], tables, partial(self._finish, note, moves))
+
+    def _free(self, block: Block) -> list[str]:
+        """What drops the triggers of our bookkeeping that read columns which a block drops."""
+        return [
+            str(text)
+            for table, column in block.drops
+            if column
+            for (text,) in self.connection.execute(
+                QUERIES["free"], {"table": table, "column": column}
+            )
+        ]
 
     def _run_each(self, statement: Statement, note: partial[None]) -> None:
         """Make an index or a foreign key for one partition after the other."""

@@ -251,11 +251,17 @@ class Builder:
             self.progress("sealed", end)
 
     def count_again(self) -> None:
-        """Count a new generation, write its weights and blocks, and let queries read it."""
+        """Count a new generation, write its weights and blocks, and let queries read it.
+
+        While others change rows, which cannot be copied then, it stays begun: the next build goes on.
+        """
         active = self.active
         new = self._begin_generation(active)
         if self.table.vector is not None:
             self._copy_rows(active, new)
+            of_both = {"active": active.generation, "generation": new.generation}
+            if self.run("left", **of_both)[0][0]:
+                return
             new = self.read_generations()[-1]
             if new.numbered > SMALL:
                 self._seal(new.generation, new.sealed, new.numbered)

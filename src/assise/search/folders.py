@@ -30,6 +30,11 @@ def read_folders(connection: Connection, tables: LoadedTables, *, log: Log) -> N
     """
     for name, place in (MEANING.of(tables.manifest) or Meaning()).folders.items():
         folder = tables.home / place
+        if not folder.resolve().is_relative_to(tables.home.resolve()):
+            raise UsageError(
+                f"search.folders.{name}: {folder} leads out of the project",
+                remedy="Give a folder below the manifest's, such as docs/.",
+            )
         if not folder.is_dir():
             raise UsageError(
                 f"search.folders.{name}: {folder} is no folder",
@@ -75,10 +80,21 @@ def _read_files(folder: Path, log: Log) -> Iterator[tuple[str, str, str]]:
 
 
 def _list_files(folder: Path) -> Iterator[Path]:
-    """The files that are read, without hidden ones, in order of their paths."""
-    for place, folders, names in os.walk(folder):
+    """The files that are read, without hidden ones, in order of their paths.
+
+    Raises:
+        UsageError: a folder cannot be listed: the rows of its files would be deleted.
+    """
+    for place, folders, names in os.walk(folder, onerror=_refuse):
         folders[:] = sorted(each for each in folders if not each.startswith("."))
         for name in sorted(names):
             path = Path(place, name)
             if not name.startswith(".") and path.suffix.lower() in SUFFIXES and path.is_file():
                 yield path
+
+
+def _refuse(error: OSError) -> None:
+    raise UsageError(
+        f"{error.filename} cannot be listed: {error.strerror}",
+        remedy="Let this user read it, or take it out of the folder.",
+    ) from error

@@ -13,7 +13,8 @@ _BLOCKS = frozenset(
 )
 _UNSEEN = frozenset("script style template noscript svg".split())
 _HEADING = re.compile(r"h[1-6]")
-_TITLE = re.compile(r"^ {0,3}#{1,6}\s+(.+?)\s*#*\s*$", re.MULTILINE)
+_TITLE = re.compile(r"^ {0,3}#{1,6}\s++(\S.*)", re.MULTILINE)
+_BLANK_LINES = re.compile(r"(?<![ \t])[ \t]*+\n\s*\n\s*")
 
 
 def read_page(path: PurePath, text: str) -> tuple[str, str]:
@@ -29,7 +30,8 @@ def read_page(path: PurePath, text: str) -> tuple[str, str]:
         reader.close()
         title, text = reader.title.strip(), reader.read()
     found = _TITLE.search(text)
-    return (title or (found[1] if found else "") or path.stem)[:500], text.strip()
+    heading = found[1].rstrip().rstrip("#").rstrip() if found else ""
+    return (title or heading or path.stem)[:500], text.strip()
 
 
 class _Reader(HTMLParser):
@@ -44,7 +46,7 @@ class _Reader(HTMLParser):
 
     def read(self) -> str:
         """What was read; blank lines are single ones."""
-        return re.sub(r"[ \t]*\n\s*\n\s*", "\n\n", "".join(self._parts)).strip()
+        return _BLANK_LINES.sub("\n\n", "".join(self._parts)).strip()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Begin a block, a heading, or what nobody sees."""

@@ -19,10 +19,12 @@ from assise.schema.managed import Managed
 from assise.schema.search.meaning import holds_meaning
 from assise.schema.search.objects import (
     EXTENSIONS,
+    list_data,
     list_search_functions,
     list_search_objects,
     stands_alone,
 )
+from assise.schema.search.searched import Searched
 from assise.schema.search_text import CODE, LANGUAGES
 from assise.schema.sql import create_extension, quote
 from assise.search.months import keeping_searches
@@ -77,17 +79,19 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         log(f"search: {count_of(count, 'table')}, {how}; `assise search build` indexes their rows")
 
 
-def check_made(connection: Connection, name: str, wanted: Sequence[str]) -> None:
+def check_made(connection: Connection, name: str, wanted: Sequence[Searched]) -> None:
     """Check that the index tables of searched tables were made for a load.
 
     Raises:
-        UsageError: those of a table were not.
+        UsageError: those of a table were not, or by a program that knew fewer.
     """
-    made = {each.table for each in _MADE.find(connection, name)}
+    made = {each.name for each in _MADE.find(connection, name) if each.kind == "table"}
     for table in wanted:
-        if table not in made:
+        if missing := {table.made(kind) for kind in list_data(table)} - made:
+            what = "is not whole" if made & {table.made("rows")} else "is not made"
             raise UsageError(
-                f"table {table!r} is searched by the manifest, but its index is not made",
+                f"table {table.name!r} is searched by the manifest, but its index {what}:"
+                f" there is no {min(missing)}",
                 remedy="Run `assise load`, which makes it, then `assise search build`.",
             )
 

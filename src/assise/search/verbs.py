@@ -254,7 +254,7 @@ class SearchVerbs:
         rights = {"user_id": user_id, "tenant_id": tenant_id}
         with self.open_tables() as (connection, tables):
             found = list_tables(connection, tables)
-            check_made(connection, tables.name, [table.name for table in found])
+            check_made(connection, tables.name, found)
             with self.open_asker(**rights, role=role) as asker:
                 return [
                     explain_table(connection, asker, table, request)
@@ -310,8 +310,8 @@ class SearchVerbs:
                     f"no table of {tables.name!r} is searched",
                     remedy="Write search: {title: …, body: …} at a table.",
                 )
+            check_made(connection, tables.name, found)
             known = [table.name for table in found]
-            check_made(connection, tables.name, known)
             for name in names or ():
                 if name not in known:
                     remedy = nearest(name, known)

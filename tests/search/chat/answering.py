@@ -22,7 +22,7 @@ class AnsweringServer:
 
     Args:
         most: characters of a prompt that it reads at most.
-        response: what it says; else the first sentence of each source with its citation.
+        response: what it says, where the mode is `raw` as one event of the stream; else the first sentence of each source with its citation.
         rewritten: what it says where it is asked to write a question anew.
     """
 
@@ -65,6 +65,8 @@ def serve_answers() -> Iterator[AnsweringServer]:
             prompt = "\n".join(each["content"] for each in asked["messages"])
             if state.mode == "silent":
                 state.ended.wait(20)
+            elif state.mode == "elsewhere":
+                self.refuse(307, {"message": "moved"}, location="/v1/elsewhere")
             elif state.mode == "busy":
                 self.refuse(429, {"message": "too many requests", "code": "rate_limit_exceeded"})
             elif len(prompt) > state.most:
@@ -73,10 +75,11 @@ def serve_answers() -> Iterator[AnsweringServer]:
             else:
                 self.stream(prompt)
 
-        def refuse(self, status: int, error: dict[str, str]) -> None:
+        def refuse(self, status: int, error: dict[str, str], **headers: str) -> None:
             body = json.dumps({"error": error}).encode()
             self.send_response(status)
-            self.send_header("content-type", "application/json")
+            for name, value in {"content-type": "application/json", **headers}.items():
+                self.send_header(name, value)
             self.send_header("content-length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -89,7 +92,12 @@ def serve_answers() -> Iterator[AnsweringServer]:
             if state.mode == "gibberish":
                 self.wfile.write(b"data: this is no JSON\n\n")
                 return
+            if state.mode == "raw":
+                self.wfile.write(f"data: {state.response}\n\n".encode())
+                return
             pieces = re.findall(r"\S+\s*", state.say(prompt))
+            while state.mode == "blank":
+                self.write({"choices": [{"index": 0, "delta": {}}]})
             whole = state.mode not in {"broken", "cut", "hangs"}
             while True:
                 for piece in pieces if whole else pieces[:3]:

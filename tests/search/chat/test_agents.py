@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 import pytest
@@ -19,6 +20,7 @@ from tests.search.chat.notes import MANIFEST, SECRETS, USERS
 from assise.app import App
 from assise.project import Project
 from assise.search.chat.agent import AgentTools, make_agent_server
+from assise.search.chat.verbs import AppChat
 
 pytestmark = pytest.mark.contract
 NAMES = ["ask", "search", "similar", "tables"]
@@ -66,6 +68,10 @@ def test_an_agent_sees_what_its_user_sees(
                 )
                 assert foreign.is_error
                 assert "no row" in str(foreign.content)
+                for key in ("x", "", "9" * 30, "1\0", "\ud800"):
+                    refused = await client.call_tool("similar", {"table": "notes", "id": key})
+                    assert "is no key of table notes" in str(refused.content)
+                    assert "apptest" not in str(refused.content)
                 for tool, name in (("search", "query"), ("ask", "question")):
                     long = await client.call_tool(tool, {name: "vercel " * 3_000})
                     assert "more than 20,000 characters" in str(long.content)
@@ -74,6 +80,38 @@ def test_an_agent_sees_what_its_user_sees(
 
     for user in range(2):
         asyncio.run(run(user))
+
+
+def test_a_table_that_is_not_served_is_not_reached(
+    chatty: Project, database: str, model: AnsweringServer
+) -> None:
+    async def run() -> None:
+        app = App(chatty.path, urls={"app": make_conninfo(database, user="apptest_app")})
+        async with app, Client(make_agent_server(AgentTools(app.chat, 1, served=[]))) as client:
+            assert (await call(client, "tables"))["tables"] == {}
+            for tool, asked in (
+                ("search", {"query": "vercel", "tables": ["notes"]}),
+                ("similar", {"table": "notes", "id": "1"}),
+                ("ask", {"question": "vercel", "tables": ["notes"]}),
+            ):
+                refused = await client.call_tool(tool, asked)
+                assert "table 'notes' is not searched" in str(refused.content)
+        assert model.prompts == []
+
+    asyncio.run(run())
+
+
+def test_an_agent_is_not_told_where_the_database_is(chatty: Project, database: str) -> None:
+    async def run() -> None:
+        urls = {"app": make_conninfo(database, user="apptest_app", dbname="apptest_gone")}
+        app = App(chatty.path, urls=urls)
+        async with app, Client(make_agent_server(AgentTools(app.chat, 1))) as client:
+            for tool, name in (("search", "query"), ("ask", "question")):
+                refused = await client.call_tool(tool, {name: "vercel"})
+                assert "cannot be asked now" in str(refused.content)
+                assert "apptest" not in str(refused.content)
+
+    asyncio.run(run())
 
 
 def test_the_command_speaks_on_standard_input_and_output(
@@ -94,3 +132,12 @@ def test_the_command_speaks_on_standard_input_and_output(
             assert answer["sources"]
 
     asyncio.run(run())
+
+
+def test_the_logging_of_the_process_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])
+    level = root.level
+    make_agent_server(AgentTools(cast(AppChat, None)))
+    assert root.handlers == []
+    assert root.level == level

@@ -10,7 +10,7 @@ from tests.search.chat.answering import AnsweringServer
 from tests.search.chat.notes import MANIFEST, SECRETS, USERS
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from assise.errors import EmbedderError, UsageError
+from assise.errors import EmbedderError, ModelError, UsageError
 from assise.manifest.sections.chat import AnsweringModel
 from assise.project import Project
 from assise.search.chat.ask import NO_CONTEXT, NO_MODEL, Answering, Question
@@ -215,6 +215,72 @@ def test_no_stream_of_a_provider_ends_in_an_error(chatty: Project, model: Answer
         assert not found.is_answered, mode
         assert found.problem, mode
         assert found.response.startswith("[1] Déployer sur Vercel "), mode
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        "5",
+        "[1]",
+        "[" * 5_000,
+        '{"choices": null}',
+        '{"choices": [null]}',
+        '{"choices": {"a": 1}}',
+        '{"choices": [{"index": 0, "delta": null}]}',
+        '{"choices": [{"index": 0, "delta": {"content": 5}}]}',
+        '{"choices": [], "usage": {"prompt_tokens": "9"}}',
+    ],
+)
+def test_an_event_of_another_shape_is_no_answer(model: AnsweringServer, event: str) -> None:
+    model.mode, model.response = "raw", event
+    with pytest.raises(ModelError, match="sends what is no answer"):
+        read_answer(model)
+
+
+def test_half_of_a_surrogate_pair_is_no_text(model: AnsweringServer) -> None:
+    model.mode = "raw"
+    delta = '{"index": 0, "delta": {"content": "a\\ud83d"}, "finish_reason": "stop"}'
+    model.response = f'{{"choices": [{delta}]}}'
+    assert read_answer(model) == "a?"
+
+
+def test_a_prompt_goes_nowhere_else(model: AnsweringServer) -> None:
+    model.mode = "elsewhere"
+    with pytest.raises(ModelError, match="answers with status 307"):
+        read_answer(model)
+    assert len(model.prompts) == 1
+
+
+def test_pieces_without_text_come_to_an_end(
+    model: AnsweringServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("assise.search.chat.model.LONGEST_ANSWER", 50)
+    model.mode = "blank"
+    with pytest.raises(ModelError, match="did not end"):
+        read_answer(model)
+
+
+def read_answer(model: AnsweringServer) -> str:
+    """What a model says, without what is found for it."""
+    answers = AnswerModel(AnsweringModel(base_url=model.url, model="m", timeout="5s"))
+
+    async def run() -> str:
+        return "".join([text async for text in answers.stream([{"role": "user", "content": "a"}])])
+
+    return asyncio.run(run())
+
+
+def test_a_rewriting_that_has_more_tokens_than_it_may_is_not_asked(model: AnsweringServer) -> None:
+    async def retrieve(text: str) -> Retrieved:
+        del text
+        return Retrieved([])
+
+    server = AnsweringModel(base_url=model.url, model="m", rewrites=True)
+    answering = Answering(retrieve, AnswerModel(server))
+    question = Question("un prix " * 200, [Turn("user", "a")], tokens=200)
+    with pytest.raises(UsageError, match="more than 200 tokens"):
+        asyncio.run(answering.augment(question))
+    assert model.prompts == []
 
 
 def test_the_budget_of_a_tokenizer_that_is_not_there(tmp_path: Path) -> None:

@@ -423,7 +423,7 @@ def test_roles_of_the_application_read_no_passages(embedded: Project, session: S
     places = session.execute(
         "SELECT oid::regclass::text FROM pg_class WHERE relname LIKE '\\_meaning\\_%' AND relkind = 'r'"
     ).fetchall()
-    assert len(places) == 4
+    assert len(places) == 5
     functions = session.execute(
         "SELECT oid::regprocedure::text FROM pg_proc WHERE proname LIKE '%\\_meaning\\_%'"
     ).fetchall()

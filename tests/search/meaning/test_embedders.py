@@ -173,6 +173,15 @@ def test_a_server_that_goes_on_failing_is_told(
     assert "sk-secret" not in str(caught.value)
 
 
+def test_nobody_waits_for_a_query_that_is_refused(
+    endpoint: Endpoint, asked: ServedEmbedder
+) -> None:
+    endpoint.answers = [(429, {"retry-after": "1"})] * 2
+    with pytest.raises(EmbedderError, match="takes no more calls now"):
+        asked.embed(["one"], "query")
+    assert len(endpoint.asked) == 1
+
+
 def test_a_server_that_is_gone_is_told(
     asked: ServedEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:

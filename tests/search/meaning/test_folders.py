@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 
@@ -130,6 +131,35 @@ def test_a_folder_that_is_not_there_empties_nothing(docs: Project) -> None:
         docs.search.build()
 
 
+def test_a_folder_that_leads_out_of_the_project_is_not_read(
+    docs: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "secret.md").write_text("# Okapi\n\nokapi")
+    (docs.path.parent / "docs").rename(docs.path.parent / "elsewhere")
+    (docs.path.parent / "docs").symlink_to(outside)
+    with pytest.raises(UsageError, match=r"search\.folders\.docs: .* leads out of the project"):
+        docs.search.build()
+    assert find(docs, "okapi") == []
+    assert find(docs, "zebra") == [("start.md", "Begin")]
+
+
+def test_a_folder_that_cannot_be_listed_empties_nothing(
+    docs: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = os.scandir
+
+    def refuse(place: str) -> object:
+        if place.endswith("docs/a"):
+            raise PermissionError(13, "Permission denied", place)
+        return listed(place)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(UsageError, match=r"docs/a cannot be listed: Permission denied"):
+        docs.search.build()
+    assert find(docs, "quagga") == [("a/b/notes.txt", "notes")]
+
+
 def test_a_manifest_with_folders_is_written_and_read() -> None:
     manifest = parse_manifest(MANIFEST)
     assert [*manifest.tables] == ["users", "docs"]
@@ -166,3 +196,14 @@ def test_folders_that_cannot_be_read(before: str, after: str, message: str) -> N
 )
 def test_pages_are_read_as_they_are_seen(text: str, title: str, content: str) -> None:
     assert read_page(PurePath("page.html"), text) == (title, content)
+
+
+@pytest.mark.parametrize("begin", ["# a", "#", "<h1>a</h1><pre>a", "<pre>\n"])
+def test_long_blanks_of_a_page_do_not_stop_it(begin: str) -> None:
+    """What takes the square of their number would take hours."""
+    for name in ("page.md", "page.html"):
+        text = f"{begin}{' ' * 1_000_000}b"
+        title, content = read_page(PurePath(name), text)
+        assert len(title) <= 500
+        assert content.startswith(("#", "<", "```"))
+    assert read_page(PurePath("page.md"), "## Two  ##  \nb")[0] == "Two"

@@ -48,6 +48,14 @@ DROP TABLE assise.step, assise.revision, assise.refresh
 -- Whether a table has a column whose values the server does not compute.
 SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = %(column)s AND NOT attisdropped AND attgenerated = '')
 
+-- free --
+-- What drops our triggers that read a column; who made them makes them again behind the revisions.
+SELECT concat('DROP TRIGGER ', quote_ident(tgname), ' ON ', tgrelid::regclass) FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = tgfoid
+WHERE tgrelid = to_regclass(%(table)s) AND pronamespace = to_regnamespace('assise') AND EXISTS (
+    SELECT FROM pg_depend AS d JOIN pg_attribute AS a ON attrelid = refobjid AND attnum = refobjsubid
+    WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND refobjid = tgrelid AND attname = %(column)s
+)
+
 -- view --
 -- Whether a materialized view has rows, and whether it is due; no row where there is none.
 SELECT relispopulated, NOT EXISTS (

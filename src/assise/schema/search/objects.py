@@ -166,15 +166,14 @@ class _Objects:
         parts = list_parts(table)
         made = [self.texts, parts["vectors"], SHARED["parts"]]
         comment = _comment(*made)
-        kinds = DATA if table.vector else [kind for kind in DATA if kind not in {"blocks", "owned"}]
-        for kind in kinds:
+        for kind in list_data(table):
             block = TABLE[kind]
             if kind == "rows" and not table.vector:
                 block = block.replace("{v}.sparsevec", "text")
             if kind == "vocabulary":
                 comment = _comment(*made, parts["vocabulary_text"], parts["owner_keys"])
             if kind == "owned":
-                comment = _comment(parts["owner_keys"])
+                comment = _comment(parts["owner_keys"], str(table.is_shown_by_owners))
             create = [fill(block, parts), f"COMMENT ON TABLE {table.quoted(kind)} IS {comment}"]
             drop = []
             if kind == "fresh":
@@ -236,6 +235,11 @@ class _Objects:
             for name in ("_search_person", "_search_popular"):
                 functions.pop(name)
         return functions
+
+
+def list_data(table: Searched) -> list[str]:
+    """The kinds of the index tables of a searched table."""
+    return [kind for kind in DATA if table.vector or kind not in {"blocks", "owned"}]
 
 
 def _comment(*made: str) -> str:

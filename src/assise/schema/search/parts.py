@@ -36,6 +36,7 @@ def list_parts(table: Searched) -> dict[str, str]:
         **_read_texts(table),
         **_rank_rows(table),
         **vocabulary.list_parts(table),
+        "is_misplaced": _find_misplaced(table),
     }
 
 
@@ -87,6 +88,22 @@ def _list_keys(table: Searched) -> dict[str, str]:
         "key_of_t": quote_text(table.is_key("t", "$1")),
         "after_key": f"({', '.join(qualify('s', key))}) > ({', '.join(after)})",
     }
+
+
+def _find_misplaced(table: Searched) -> str:
+    """That a row `t`, which is the entry `k`, is not under all its owners in its block."""
+    if table.vector is None or not table.is_shown_by_owners:
+        return "false"
+    vector, size = quote(table.vector), searched.BLOCK
+    state, name = quote(table.rules.schema, "_search_state"), quote_text(table.name)
+    place = f"{vector}.subvector(o.places::{vector}.vector, (k.number % {size} + 1)::int4, 1)"
+    return (
+        f"k.number < (SELECT sealed FROM {state} WHERE name = {name} AND generation = %(active)s)"
+        f" AND EXISTS (SELECT FROM unnest({vocabulary.list_owners(table)}) AS u (owner)"
+        f" WHERE u.owner IS NOT NULL AND NOT EXISTS (SELECT FROM {table.quoted('owned')} AS o"
+        f" WHERE o.generation = %(active)s AND o.owner = u.owner AND o.block = k.number / {size}"
+        f" AND {place} OPERATOR({vector}.=) '[1]'::{vector}.vector))"
+    )
 
 
 def _order(row: str, table: Searched) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import wraps
 from typing import Any
 
-from assise.errors import AssiseError, UsageError
+from assise import __version__
+from assise.errors import AssiseError, RefusedError, TargetError, UsageError
 from assise.extras import load
 from assise.manifest.sections.search import SEARCH
 from assise.postgres.asking import answer_async
@@ -59,7 +61,12 @@ class AgentTools:
         self._choose([table])
         rights = {"user_id": self.user_id, "tenant_id": self.tenant_id}
         async with self.chat.search.open_session(**rights) as session:
-            text = await answer_async(find_text(manifest, table, id), session.fetch)
+            try:
+                text = await answer_async(find_text(manifest, table, id), session.fetch)
+            except RefusedError as error:
+                raise UsageError(
+                    f"{id[:80]!r} is no key of table {table}", remedy="Take the id of a hit."
+                ) from error
         found = await self.search(text, [table], max(1, min(limit, MOST)) + 1)
         others = [hit for hit in found["results"] if str(hit["id"]) != id]
         return {"results": others[:limit]}
@@ -110,20 +117,32 @@ def make_agent_server(tools: AgentTools) -> Any:  # noqa: ANN401 - of a package 
     Raises:
         MissingExtraError: the extra `mcp` is not installed.
     """
-    server = load("mcp.server", extra="mcp").MCPServer("assise", instructions=INSTRUCTIONS)
+    make = load("mcp.server", extra="mcp").MCPServer
+    # The package sets up the logging of the whole process, where nothing has: that is not its task.
+    root, nothing = logging.getLogger(), logging.NullHandler()
+    root.addHandler(nothing)
+    try:
+        server = make("assise", instructions=INSTRUCTIONS, version=__version__)
+    finally:
+        root.removeHandler(nothing)
     for tool in (tools.search, tools.similar, tools.ask, tools.tables):
         server.add_tool(_telling(tool))
     return server
 
 
 def _telling(tool: Callable[..., Awaitable[dict[str, Any]]]) -> Callable[..., Any]:
-    """A tool that tells agents our errors; those of others are logged and not told."""
+    """A tool that tells agents our errors, without texts of the database and its address.
+
+    Those of others are logged and not told.
+    """
     told = load("mcp.server.mcpserver.exceptions", extra="mcp").ToolError
 
     @wraps(tool)
     async def call(*values: object, **named: object) -> dict[str, Any]:
         try:
             return await tool(*values, **named)
+        except TargetError as error:
+            raise told("the database refuses this, or cannot be asked now") from error
         except AssiseError as error:
             raise told(str(error)) from error
 

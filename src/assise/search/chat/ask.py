@@ -127,8 +127,10 @@ class Answering:
         return "\n".join([question.text, *asked[-1:]])
 
     async def _rewrite(self, model: AnswerModel, question: Question) -> str:
-        """A question as the model writes it so that it needs no conversation."""
+        """A question as the model writes it so that it needs no conversation; empty for too long."""
         room = question.tokens - model.count(ask_rewriting(question.text, []))
+        if room < 0:
+            return ""
         turns = choose_turns(question.history, question.text, tokens=room, count=model.count)
         messages = [{"role": "user", "content": ask_rewriting(question.text, turns)}]
         said = ""

@@ -16,6 +16,9 @@ Compare = Callable[[Sequence[tuple[str, str]]], Awaitable[list[float]]]
 LIMIT = 0.45
 """The least similarity by which a source supports a sentence."""
 
+MOST = 100
+"""Citations of an answer that are compared by meaning: more are of no answer that is read."""
+
 PIECE = 60
 """Tokens of a source that are compared with a sentence at once."""
 
@@ -72,7 +75,7 @@ async def compare_citations(
     citations: Sequence[Citation], contexts: Sequence[SourceContext], compare: Compare
 ) -> list[Citation]:
     """The citations, of which those that words do not support may be supported by meaning."""
-    doubtful = [each for each in citations if each.is_given and not each.is_supported]
+    doubtful = [each for each in citations if each.is_given and not each.is_supported][:MOST]
     pieces = {
         each: [piece.text for piece in cut(contexts[each.number - 1].text, PIECE)]
         for each in doubtful

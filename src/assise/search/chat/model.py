@@ -18,7 +18,10 @@ from assise.search.meaning.passages import count_tokens
 from assise.settings import expand
 
 LONGEST_ANSWER = 100_000
-"""Characters of an answer that are read."""
+"""Characters of an answer that are read, and of its pieces, which may be empty, each one more."""
+
+_NO_ANSWER = (ValueError, TypeError, AttributeError, RecursionError)
+"""What the client and we fail with where a piece of an answer is JSON of another shape."""
 
 _TOO_LONG = ("context_length_exceeded", "maximum context length", "context size", "context length")
 
@@ -68,6 +71,8 @@ class AnswerModel:
             api_key=expand(self.server.api_key) or "none",
             timeout=patience_s,
             max_retries=0,
+            # Prompts hold rows: they go where the manifest says, and nowhere else.
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False),
         )
         async with client:
             try:
@@ -81,7 +86,7 @@ class AnswerModel:
                 ) from error
             except openai.APIStatusError as error:
                 raise self._refused(error) from error
-            except (openai.OpenAIError, ValueError) as error:
+            except (openai.OpenAIError, *_NO_ANSWER) as error:
                 raise ModelError(
                     f"the server of the model {self.server.model} cannot be reached, or sends"
                     " what is no answer",
@@ -109,13 +114,15 @@ class AnswerModel:
                     chunk = await anext(chunks, None)
                 if chunk is None:
                     break
+                size += 1
                 if chunk.usage is not None:
                     self._learn(messages, chunk.usage.prompt_tokens)
                 for choice in chunk.choices[:1]:
                     is_whole = is_whole or choice.finish_reason is not None
                     if text := choice.delta.content:
                         size += len(text)
-                        yield text
+                        # A half of a surrogate pair is no text: no database and no reply takes it.
+                        yield text.encode(errors="replace").decode()
         if not is_whole:
             raise ModelError(
                 f"the model {self.server.model} stopped in the middle of its answer, or did not end",

@@ -27,10 +27,18 @@ RECENT = 4
 
 _HISTORY_SHARE = 3
 _SHORTEST = 40
-_TAG = re.compile(
-    r"[<\uff1c\ufe64](?=\s*[/\uff0f]?\s*(?:source|history|question|turn)\b)", re.IGNORECASE
+_TAG = re.compile(r"[<\uff1c\ufe64](?=(\s*+[/\uff0f]?\s*+\w{1,10}))")
+_NAMES = re.compile(r"\s*+/?\s*+(?:source|history|question|turn)(?!\w)", re.IGNORECASE)
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
 )
-_CITATION = re.compile(r"(?<![\w\]])\[(\s*\d+(?:\s*,\s*\d+)*\s*)\]")
+"""What Unicode lets programs not show, beside characters of control and format."""
+
+_BLANKS = re.compile(r"\s{40,}")
+"""What our own count takes for no token, and models for many."""
+
+_CITATION = re.compile(r"(?<![\w\]])((?:\[\s*\d+(?:\s*,\s*\d+)*\s*\])+)")
+_BRACKETS = str.maketrans("[]", "()")
 
 
 @dataclass(frozen=True)
@@ -157,11 +165,10 @@ def _render_question(question: str) -> str:
 
 
 def _render_source(number: int, context: SourceContext) -> str:
-    title = " ".join(_quote(context.title).replace('"', "'").split())[:200]
+    title = " ".join(_quote_source(context.title).replace('"', "'").split())[:200]
     named = f' title="{title}"' if title else ""
     head = f'<source number="{number}" table="{context.source_type}"{named}>'
-    text = _CITATION.sub(r"(\1)", _quote(context.text))
-    return f"{head}\n{text}\n</source>"
+    return f"{head}\n{_quote_source(context.text)}\n</source>"
 
 
 def _render_turn(turn: Turn) -> str:
@@ -169,9 +176,19 @@ def _render_turn(turn: Turn) -> str:
     return f'<turn role="{role}">\n{_CITATION.sub("", _quote(turn.content))}\n</turn>'
 
 
+def _quote_source(text: str) -> str:
+    """A quoted text in which nothing looks like a citation."""
+    return _CITATION.sub(lambda found: found[0].translate(_BRACKETS), _quote(text))
+
+
 def _quote(text: str) -> str:
     """A text without characters that nobody sees, in which no tag of the prompt begins."""
     seen = "".join(
         each for each in text if unicodedata.category(each) not in {"Cf", "Cc"} or each in "\n\t"
     )
-    return _TAG.sub("&lt;", seen)
+    return _TAG.sub(_escape, _BLANKS.sub(" ", _UNSEEN.sub("", seen)))
+
+
+def _escape(found: re.Match[str]) -> str:
+    """A tag's first character, quoted where its name is one of ours, in any letters alike."""
+    return "&lt;" if _NAMES.match(unicodedata.normalize("NFKC", found[1])) else found[0]

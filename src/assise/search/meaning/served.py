@@ -30,8 +30,8 @@ TOKENS = 8_191
 BATCH_TOKENS, BATCH_TEXTS = 100_000, 512
 """Of one call, well below what servers take."""
 
-QUERY_TIMEOUT_S, QUERY_TRIES = 10.0, 2
-"""Of a query, for which somebody waits."""
+QUERY_TIMEOUT_S = 10.0
+"""Of a query, for which somebody waits: it is asked once, whenever the server wants the next call."""
 
 TRIES = 5
 """Calls of one batch: the client waits longer before each, or as long as the server says."""
@@ -107,7 +107,7 @@ class ServedEmbedder:
             options["extra_body"] = {"input_type": purpose}
         if purpose == "query":
             patience_s = min(self.timeout_s, QUERY_TIMEOUT_S)
-            client = client.with_options(timeout=patience_s, max_retries=QUERY_TRIES - 1)
+            client = client.with_options(timeout=patience_s, max_retries=0)
         errors = import_module("openai")
         try:
             found = client.embeddings.create(

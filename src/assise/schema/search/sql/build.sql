@@ -40,6 +40,13 @@ SELECT {w_keys}, w.part, w.vector FROM (
 ) AS k JOIN {rows} AS w ON w.generation = %(active)s AND w.first = k.number AND w.number BETWEEN k.number AND k.number + 32000
 FOR UPDATE OF w SKIP LOCKED
 
+-- left --
+SELECT EXISTS (
+    SELECT FROM {rows} AS o WHERE o.generation = %(active)s AND NOT EXISTS (
+        SELECT FROM {rows} AS w WHERE {same_o_w} AND w.part = o.part AND w.generation = %(generation)s
+    )
+)
+
 -- learn_words --
 INSERT INTO {words} (lexeme) SELECT DISTINCT l.lexeme COLLATE "C" FROM pg_temp.{batch} AS b, unnest(b.vector) AS l
 WHERE NOT EXISTS (SELECT FROM {words} AS w WHERE w.lexeme = l.lexeme COLLATE "C") ORDER BY 1 ON CONFLICT DO NOTHING
@@ -248,9 +255,9 @@ SELECT count(*) FROM (
 -- differing --
 SELECT count(*) FROM {place} AS t CROSS JOIN LATERAL {vectors} AS v
 JOIN (
-    SELECT {keys}, part, vector FROM {fresh}
-    UNION ALL SELECT {keys}, part, vector FROM {rows} WHERE generation = %(active)s
-) AS k ON {same_t_k} AND k.part = v.part WHERE k.vector <> v.vector
+    SELECT {keys}, part, vector, NULL AS number FROM {fresh}
+    UNION ALL SELECT {keys}, part, vector, number FROM {rows} WHERE generation = %(active)s
+) AS k ON {same_t_k} AND k.part = v.part WHERE k.vector <> v.vector OR {is_misplaced}
 
 -- repair_missing --
 INSERT INTO {pending} ({keys}) SELECT {t_keys} FROM {place} AS t
@@ -269,9 +276,9 @@ DELETE FROM {rows} AS w USING k WHERE {same_w_k}
 WITH k AS (
     SELECT DISTINCT {t_keys} FROM {place} AS t CROSS JOIN LATERAL {vectors} AS v
     JOIN (
-        SELECT {keys}, part, vector FROM {fresh}
-        UNION ALL SELECT {keys}, part, vector FROM {rows} WHERE generation = %(active)s
-    ) AS k ON {same_t_k} AND k.part = v.part WHERE k.vector <> v.vector
+        SELECT {keys}, part, vector, NULL AS number FROM {fresh}
+        UNION ALL SELECT {keys}, part, vector, number FROM {rows} WHERE generation = %(active)s
+    ) AS k ON {same_t_k} AND k.part = v.part WHERE k.vector <> v.vector OR {is_misplaced}
 ), noted AS (INSERT INTO {pending} ({keys}) SELECT {keys} FROM k ON CONFLICT DO NOTHING),
     two AS (DELETE FROM {fresh} AS f USING k WHERE {same_f_k})
 DELETE FROM {rows} AS w USING k WHERE {same_w_k}
