@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import psycopg
 import pytest
@@ -16,6 +17,8 @@ from tests.search.meaning.shelf import MANIFEST, PLACES, USERS, make_documents
 
 from assise.app import App
 from assise.errors import EmbedderError, RefusedError, UsageError
+from assise.postgres.pool import Record
+from assise.postgres.sync import SyncSession
 from assise.project import Project
 from assise.search.chat.ask import ChatAnswer
 from assise.search.meaning.embedder import Purpose, Vector
@@ -126,6 +129,26 @@ def test_passages_are_read_as_they_are_now(shelf: Project) -> None:
         session.execute("UPDATE books SET text = 'Autre chose', title = 'x' WHERE id = 3")
     found = shelf.search.retrieve(request, user_id=3).passages
     assert not any("jetons" in each.text and each.source_type == "books" for each in found)
+
+
+def test_a_row_that_changes_between_hits_and_texts_gives_no_passage(
+    shelf: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetch, changed = SyncSession.fetch, list[object]()
+
+    def fetch_and_change(asker: SyncSession, *asked: Any) -> Sequence[Record]:  # noqa: ANN401
+        rows = fetch(asker, *asked)
+        if rows and "passages" in rows[0]:
+            with psycopg.connect(str(shelf.workspace.to)) as session:
+                session.execute("UPDATE books SET title = 'Autre chose, et plus' WHERE id = 3")
+            changed.extend(row["key"] for row in rows)
+        return rows
+
+    monkeypatch.setattr(SyncSession, "fetch", fetch_and_change)
+    request = Request("comment sécuriser une API ?", ["books"], 3, method="hybrid")
+    found = shelf.search.retrieve(request, user_id=3).passages
+    assert [3] in changed
+    assert 3 not in {each.source_id for each in found}
 
 
 def test_what_is_like_a_row_is_found_among_ones_own(shelf: Project) -> None:
