@@ -286,6 +286,21 @@ def test_ids_of_several_collections_are_told_without_a_foreign_key(
     assert line.endswith(end)
 
 
+@pytest.mark.parametrize("stray", [make_id(2, 0), make_id(1, 19)], ids=["a stray id", "a copy"])
+def test_a_stray_id_and_a_copy_of_a_collection_make_no_reference_to_several(
+    tmp_path: Path, stray: ObjectId
+) -> None:
+    users: list[Document] = [{"_id": make_id(1, n)} for n in range(19)]
+    others: dict[str, Sequence[Document]] = {
+        "others": [{"_id": make_id(2, n)} for n in range(5)],
+        "users_old": [{"_id": make_id(1, n)} for n in range(20)],
+    }
+    posts: list[Document] = [{"_id": n, "user_id": make_id(1, n % 19)} for n in range(38)]
+    posts.append({"_id": 38, "user_id": stray})
+    line = find(infer(tmp_path, {"users": users, **others, "posts": posts}), "user_id:")
+    assert line.startswith("user_id: {type: uuid, references: users, orphans: keep}")
+
+
 def test_of_two_collections_with_the_same_ids_the_name_decides(tmp_path: Path) -> None:
     docs: list[Document] = [
         {"_id": n, "user_id": make_id(1, n), "x": make_id(1, n)} for n in range(20)

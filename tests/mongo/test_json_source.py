@@ -15,6 +15,7 @@ from bson import Int64, ObjectId, Regex
 from bson.json_util import CANONICAL_JSON_OPTIONS, LEGACY_JSON_OPTIONS, RELAXED_JSON_OPTIONS, dumps
 
 from assise.errors import SourceError, UsageError
+from assise.mongo import json_file
 from assise.mongo.chunks import Chunk
 from assise.mongo.frames import Run
 from assise.mongo.json_source import JsonSource, open_json, rebuild_json
@@ -106,6 +107,22 @@ def test_every_shape_gives_the_same_documents(options: object, tmp_path: Path) -
         documents, runs = read(write(tmp_path / name, content))
         assert values(documents) == DOCUMENTS, name
         assert runs == [], name
+
+
+@pytest.mark.parametrize("is_native", [True, False])
+def test_what_the_scanner_loaded_it_does_not_check(
+    is_native: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "users.json", dumps({"_id": 1}) + "\n")
+    known = prepared(path).prepare(["users"], 4096, NOTHING)
+    known["users"]["is_native"] = is_native
+    source = open_json(path)
+    source.prepare(["users"], 4096, known, is_check=True)
+    scanned: list[bytes] = []
+    monkeypatch.setattr(json_file, "read_plainly", scanned.append)
+    (chunk,) = chunks(source, "users", 4096)
+    assert [raw for _, raw in chunk.documents] == [bson.encode({"_id": 1})]
+    assert bool(scanned) == is_native
 
 
 def test_a_document_stands_where_its_offset_says(tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ end early or late; of seven that are drawn at random half have this span.
 LEAST_LEFT_SHARE = 50
 """Percent of the values beside a reference that are ids of others, where it is to several."""
 
+LEAST_PART = 5
+"""Percent of all values that are ids of others, where a reference is to several collections."""
+
 PROBED = 50
 """Values that are looked up first: where none is an id, the others are not looked up."""
 
@@ -115,18 +118,26 @@ def find_references(joins: Mapping[str, Joins]) -> Matches:
 
 
 def _find_others(best: Match, values: list[int], joins: Mapping[str, Joins]) -> tuple[Match, ...]:
-    """The collections of which the values are ids that the best match leaves, where most are."""
+    """The collections of which the values are ids that the best match leaves, where most are.
+
+    A collection that has most of the best one's ids as well is a copy of it.
+    """
     own = joins[best.collection].ids[best.field]
-    numbers = frozenset(own.numbers)
-    left = [value for value in values if value < own.bound and value not in numbers]
+    numbers, values = frozenset(own.numbers), [value for value in values if value < own.bound]
+    left = [value for value in values if value not in numbers]
+    known = numbers.intersection(values)
     found: list[Match] = []
     for name, target in joins.items():
         if left and name != best.collection and "_id" in target.ids:
-            numbers = frozenset(target.ids["_id"].numbers)
-            hits = sum(value in numbers for value in left)
-            found += [replace(best, collection=name, field="_id", hits=hits)] * bool(hits)
-    joined = sum(match.hits for match in found)
-    return tuple(sorted(found, key=_rank)) if 100 * joined >= LEAST_LEFT_SHARE * len(left) else ()
+            ids = frozenset(target.ids["_id"].numbers)
+            hits = sum(value in ids for value in left)
+            is_copy = 2 * len(known & ids) > len(known)
+            found += [replace(best, collection=name, field="_id", hits=hits)] * (
+                hits and not is_copy
+            )
+    joined = 100 * sum(match.hits for match in found)
+    is_part = joined >= LEAST_LEFT_SHARE * len(left) and joined >= LEAST_PART * len(values)
+    return tuple(sorted(found, key=_rank)) if is_part else ()
 
 
 def _group(joins: Joins) -> dict[tuple[Path, bool, str], list[int]]:

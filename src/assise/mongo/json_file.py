@@ -69,23 +69,31 @@ class JsonFile:
 class JsonForm:
     """How a file is read: how its documents stand, and its dialect.
 
-    `signs` are offsets of documents with a word that only one dialect has, and that word.
+    `signs` are offsets of documents with a word that only one dialect has, and that word. With
+    `is_native` the crate reads what it can for the load, and another reader for the check.
     """
 
     shape: TextShape
     dialect: Version
     signs: dict[Version, tuple[int, str]]
+    is_native: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` takes."""
         signs = {dialect.value: place for dialect, place in self.signs.items()}
-        return {"shape": self.shape.as_json(), "dialect": self.dialect.value, "signs": signs}
+        return {
+            "shape": self.shape.as_json(),
+            "dialect": self.dialect.value,
+            "signs": signs,
+            "is_native": self.is_native,
+        }
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Self:
         """Return the findings that `as_json` described."""
         signs = {Version(key): (place, word) for key, (place, word) in facts["signs"].items()}
-        return cls(TextShape.from_json(facts["shape"]), Version(facts["dialect"]), signs)
+        shape, dialect = TextShape.from_json(facts["shape"]), Version(facts["dialect"])
+        return cls(shape, dialect, signs, facts.get("is_native", False))
 
 
 def survey_file(file: JsonFile) -> JsonForm:
@@ -106,7 +114,7 @@ def survey_file(file: JsonFile) -> JsonForm:
             if possible == signs.keys():
                 break
     dialect = Version.V1 if [*signs] == [Version.V1] else Version.V2
-    return JsonForm(shape, dialect, signs)
+    return JsonForm(shape, dialect, signs, find_native() is not None)
 
 
 def _find_possible(file: JsonFile) -> set[Version]:
@@ -154,6 +162,7 @@ class Reader:
     ) -> None:
         self._file, self._shape = file, findings.shape
         self._dialect, self._zone, self._is_check = findings.dialect, zone, is_check
+        self._is_native = findings.is_native
         self.is_cut = False
 
     def read_chunks(self, size: int) -> Iterator[Chunk]:
@@ -333,19 +342,16 @@ class Reader:
         Load and check never read a text in the same way: where the crate reads for the load, the
         scanner of `json` reads for the check.
         """
-        native = find_native()
-        if native is None:
-            return [None] * len(texts)
-        if self._is_check:
+        if self._is_native and self._is_check:
             return (read_plainly(text) for _, text in texts)
-        found: list[bytes | None] = native.read_texts(texts)
+        native = find_native() if self._is_native else None
+        found: list[bytes | None] = native.read_texts(texts) if native else [None] * len(texts)
         return found
 
     def _read_one(self, rules: Rules) -> Callable[[bytes], bytes]:
         if self._is_check:
             return partial(read_again, is_old=rules.is_old, zone=rules.zone)
-        # Beside the crate the scanner of `json` is for the check alone.
-        return partial(read_document if find_native() is None else read_exactly, rules=rules)
+        return partial(read_exactly if self._is_native else read_document, rules=rules)
 
 
 def _read_by(rules: Rules, text: bytes) -> bytes:
