@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import zlib
 from collections.abc import Callable
@@ -106,6 +107,51 @@ def test_hostile_names_are_logged_and_cannot_end_the_function(
         ["{name}"],
     )
     assert made.new == {"a$$b": 1, "o'n": 2, "{log}": "x"}
+
+
+TYPES = {
+    r'a \ " % b': ("text", "'x'", r"""E'"q" \\ \n\t {é}'"""),
+    "plain": ("text", "'x'", "NULL"),
+    "mail": ("citext", "'a@b.fr'", "'A@b.fr'"),
+    "amount": ("numeric", "1", "1.00"),
+    "nan": ("numeric", "1", "'NaN'"),
+    "ratio": ("float8", "0.1", "'-Infinity'"),
+    "is_on": ("bool", "true", "false"),
+    "at": ("timestamptz", "'2020-01-01Z'", "'2020-01-01 12:00:00.000001+09'"),
+    "day": ("date", "'2020-01-01'", "'infinity'"),
+    "raw": ("bytea", "'x'", r"'\xff00'"),
+    "names": ("text[]", "'{a}'", """ARRAY['a"b', NULL]"""),
+    "doc": ("jsonb", "'null'", r"""'{"b": [1.10, "\u00e9"], "a": null}'"""),
+}
+
+
+def test_what_a_statement_changed_is_written_as_the_row_has_it(
+    tmp_path: Path, database: str, query: Query
+) -> None:
+    """Of all types, the same text that `to_jsonb` of the whole row gives."""
+    columns = "\n".join(f"      {json.dumps(name)}: {kind}" for name, (kind, _, _) in TYPES.items())
+    manifest = "assise: 1\nname: kinds\ntables:\n  kinds:\n    primary_key: key\n    audit: true"
+    text = f"{manifest}\n    columns:\n      key: numeric\n{columns}\n"
+    (tmp_path / "assise.yaml").write_text(text)
+    project = Project(tmp_path, to=database)
+    project.migrate(confirm=confirm)
+    values = ", ".join(first for _, first, _ in TYPES.values())
+    query(f"INSERT INTO kinds VALUES (1.0, {values})")
+    row = "SELECT (to_jsonb(k) - 'key')::text FROM kinds AS k"
+    before = query(row)
+    quoted = {name: '"' + name.replace('"', '""') + '"' for name in TYPES}
+    changes = ", ".join(f"{quoted[name]} = {last}" for name, (_, _, last) in TYPES.items())
+    query(f"UPDATE kinds SET {changes}")
+    after = query(row)
+    assert before != after
+    assert query("SELECT old::text, new::text FROM audit_log WHERE op = 'u'") == [
+        (before[0][0], after[0][0])
+    ]
+    assert [line.op for line in project.audit.log("kinds", ["1"]).lines] == ["u", "i"]
+    query("UPDATE kinds SET is_on = true")
+    assert query("SELECT old, new FROM audit_log ORDER BY id DESC LIMIT 1") == [
+        ({"is_on": False}, {"is_on": True})
+    ]
 
 
 def test_a_row_of_a_cut_table_is_found_whatever_zone_its_writer_has(

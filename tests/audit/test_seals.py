@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import psycopg
 import pytest
@@ -119,6 +121,34 @@ def test_batches_follow_each_other_without_a_gap(app: Project, database: str, qu
         ([10, 10, 7],)
     ]
     assert app.audit.check().findings == []
+
+
+def test_a_line_is_hashed_as_it_was_by_earlier_builds(app: Project, query: Query) -> None:
+    """Seals are kept for years: whoever changes this form must still check the old one."""
+    write(query, "é")
+    app.audit.head()
+    line = """SELECT id, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US'), xid::text,
+        statement, login FROM audit_log"""
+    *begin, login = query(line)[0]
+    row = {"id": 1, "name": "é", "tags": None, "score": None}
+    values = [*begin, "users", "i", {"id": 1}, None, row, None, None, None, None, login]
+    text = json.dumps(values, ensure_ascii=False)
+    assert query("SELECT hashes FROM audit_seal") == [(sha256(text.encode()).digest(),)]
+
+
+def test_a_batch_reads_its_own_lines_alone(app: Project, database: str, query: Query) -> None:
+    """Neither those that wait behind it nor those that have their seal."""
+    query("INSERT INTO users (name) SELECT 'u' FROM generate_series(1, 2000)")
+    read = """SELECT sum(seq_tup_read + idx_tup_fetch)::bigint FROM pg_stat_user_tables
+        WHERE relname ^@ 'audit_log_'"""
+    with Connection(database) as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        before = int(str(connection.scalar(read)))
+        assert seal_lines(connection, "public", size=100) == 2000
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        after = int(str(connection.scalar(read)))
+    assert 2000 <= after - before < 2500
+    del app
 
 
 @pytest.mark.parametrize("is_sealed", [True, False])

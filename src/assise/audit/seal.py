@@ -79,6 +79,7 @@ def seal_lines(
 def _seal_some(connection: Connection, schema: str, size: int) -> int:
     last = _read_last(connection, schema)
     with connection.transaction(isolation="REPEATABLE READ"):
+        connection.execute(QUERIES["in_order"])
         restored = connection.scalar(QUERIES.fill("restored", **_name(schema)), {"era": last.era})
         facts = {**last._asdict(), "restored": restored, "size": size, "number": last.number + 1}
         found = connection.scalar(QUERIES.fill("seal_next", **_name(schema)), facts)

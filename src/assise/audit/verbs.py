@@ -202,9 +202,12 @@ def _read_history(
     rows = connection.execute(query, {"hidden": [*hidden, extra], "key": named})
     row = rows[0][0] if rows and isinstance(rows[0][0], dict) else None
     log = quote(tables.schema, LOG_NAME)
-    lines = connection.fetch(
-        AuditLine, QUERIES.fill("history", log=log), {"table": table, "key": named}
-    )
+    facts = {
+        "table": table,
+        "key": named,
+        "has_numeric": any(types[name].startswith("numeric") for name in key),
+    }
+    lines = connection.fetch(AuditLine, QUERIES.fill("history", log=log), facts)
     return lines, row
 
 

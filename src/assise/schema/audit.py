@@ -7,8 +7,9 @@ written: only that it changed.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 
@@ -127,6 +128,7 @@ class _AuditObjects:
         extra = self.rules.manifest.extra_of(table)
         personal = [name for name, column in columns.items() if PERSONAL.of(column)]
         hidden = [*personal, *([extra] if extra else [])]
+        seen = {name: kind for name, kind in types.items() if name not in hidden}
         names = {"o": qualify("o", hidden), "n": qualify("n", hidden)}
         log = quote(self.rules.schema, LOG_NAME)
         return {
@@ -139,9 +141,8 @@ class _AuditObjects:
             "old_first": f"o.{quote(key[0])}",
             "new_first": f"n.{quote(key[0])}",
             "same_key": " AND ".join(equate(qualify("o", key), qualify("n", key))),
-            "same": ", ".join(
-                _when_same(name, types[name]) for name in types if name not in hidden
-            ),
+            "old": _list_changed("o", seen),
+            "new": _list_changed("n", seen),
             "old_hidden": _list_hidden(hidden, [f"{each} IS NOT NULL" for each in names["o"]]),
             "new_hidden": _list_hidden(hidden, [f"{each} IS NOT NULL" for each in names["n"]]),
             "changed_hidden": _list_hidden(
@@ -182,11 +183,29 @@ def _pair(key: Sequence[str], row: str) -> str:
     return ", ".join(f"{quote_text(name)}, {row}.{quote(name)}" for name in key)
 
 
-def _when_same(name: str, kind: str) -> str:
-    """The name of a column that a statement has left as it was; else NULL, which nothing deletes."""
+def _list_changed(row: str, types: Mapping[str, str]) -> str:
+    """The columns of a row that a statement has changed, as an object.
+
+    One text is made of all and read once, which costs least where few of many columns change; jsonb
+    is not written and read again.
+    """
+    texts = [_text_of(row, name, kind) for name, kind in types.items() if kind != "jsonb"]
+    objects = [_object_of(row, name) for name, kind in types.items() if kind == "jsonb"]
+    return " || ".join([f"('{{' || concat_ws(',', NULL{''.join(texts)}) || '}}')::jsonb", *objects])
+
+
+def _text_of(row: str, name: str, kind: str) -> str:
     cast = "::text" if kind.startswith(_BY_BYTES) else ""
-    old, new = (f"{row}.{quote(name)}{cast}" for row in ("o", "n"))
-    return f"CASE WHEN {old} IS NOT DISTINCT FROM {new} THEN {quote_text(name)} END"
+    old, new = (f"{each}.{quote(name)}{cast}" for each in ("o", "n"))
+    head = quote_text(f"{json.dumps(name, ensure_ascii=False)}:")
+    value = f"coalesce(to_json({row}.{quote(name)})::text, 'null')"
+    return f", CASE WHEN {old} IS DISTINCT FROM {new} THEN {head} || {value} END"
+
+
+def _object_of(row: str, name: str) -> str:
+    old, new = (f"{each}.{quote(name)}" for each in ("o", "n"))
+    made = f"jsonb_build_object({_pair([name], row)})"
+    return f"CASE WHEN {old} IS DISTINCT FROM {new} THEN {made} ELSE '{{}}' END"
 
 
 def _list_hidden(names: Sequence[str], conditions: Sequence[str]) -> str:

@@ -50,6 +50,11 @@ SELECT number, era, last_xid::text, last_id, chain FROM {seal} ORDER BY number D
 -- restored --
 -- The last line of another server: its transaction is one that this server has not reached.
 SELECT max(id) FROM {log} WHERE id > %(era)s AND xid >= pg_snapshot_xmax(pg_current_snapshot())
+    AND (SELECT xid >= pg_snapshot_xmax(pg_current_snapshot()) FROM {log} ORDER BY xid DESC LIMIT 1)
+
+-- in_order --
+-- Read the log by its index, until the transaction ends: a sort of all that waits would be one for each seal.
+SELECT set_config('enable_sort', 'off', true)
 
 -- line --
 -- One line as the text that is hashed; times are UTC whatever the session has.
@@ -64,16 +69,18 @@ sha256(s.hashes || convert_to(concat_ws(' ', s.number, s.era, s.last_xid, s.last
 -- seal_next --
 -- Seal the next lines in the order of transactions, and among those of one by number; all of a seal are of one partition.
 WITH next AS (
-    SELECT l.xid, l.id, l.at, date_trunc('month', l.at AT TIME ZONE 'UTC') AS month, sha256(convert_to({line}, 'UTF8')) AS hash FROM {log} AS l
+    SELECT l.*, date_trunc('month', l.at AT TIME ZONE 'UTC') AS month FROM {log} AS l
     WHERE l.id > %(era)s AND (l.xid, l.id) > (%(xid)s::xid8, %(id)s)
         AND CASE WHEN %(restored)s::bigint IS NULL THEN l.xid < pg_snapshot_xmin(pg_current_snapshot()) ELSE l.id <= %(restored)s END
     ORDER BY l.xid, l.id LIMIT %(size)s
 ), line AS (
-    SELECT *, bool_and(month = first) OVER (ORDER BY xid, id) AS is_of_first
-    FROM (SELECT *, first_value(month) OVER (ORDER BY xid, id) AS first FROM next) AS n
+    SELECT l.xid, l.id, l.at, sha256(convert_to({line}, 'UTF8')) AS hash
+    FROM (SELECT *, bool_and(month = first) OVER (ORDER BY xid, id) AS is_of_first
+        FROM (SELECT *, first_value(month) OVER (ORDER BY xid, id) AS first FROM next) AS n) AS l
+    WHERE is_of_first
 ), batch AS (
     SELECT %(number)s::bigint AS number, %(era)s::bigint AS era, now() AS sealed_at, max(xid) AS last_xid, (array_agg(id ORDER BY xid DESC, id DESC))[1] AS last_id, min(at) AS first_at, max(at) AS last_at,
-        array_agg(id ORDER BY xid, id) AS ids, string_agg(hash, ''::bytea ORDER BY xid, id) AS hashes, count(*) AS lines FROM line WHERE is_of_first
+        array_agg(id ORDER BY xid, id) AS ids, string_agg(hash, ''::bytea ORDER BY xid, id) AS hashes, count(*) AS lines FROM line
 )
 INSERT INTO {seal} (number, era, last_xid, last_id, first_at, last_at, ids, hashes, chain, sealed_at)
 SELECT number, era, last_xid, last_id, first_at, last_at, ids, hashes, sha256(%(chain)s::bytea || {digest}), sealed_at
@@ -122,9 +129,11 @@ SELECT encode(chain, 'hex'), number, (SELECT coalesce(sum(cardinality(ids)), 0):
 SELECT EXISTS (SELECT FROM {seal} WHERE encode(chain, 'hex') = lower(%(head)s))
 
 -- history --
--- The changes of one row, newest first; a TRUNCATE is one of all.
+-- The changes of one row, newest first; a TRUNCATE is one of all. Equal numbers may have two texts: such keys have no use of the index.
 SELECT id, at, op, old, new, hidden, actor, request, reason, login FROM {log}
-WHERE "table" = %(table)s AND (key = %(key)s::jsonb OR op = 't') ORDER BY xid DESC, id DESC
+WHERE "table" = %(table)s AND (
+    key = %(key)s::jsonb AND (key::text COLLATE "C" = %(key)s::jsonb::text OR %(has_numeric)s) OR key::text COLLATE "C" IS NULL AND op = 't'
+) ORDER BY xid DESC, id DESC
 
 -- row --
 -- A row as it is now, without what is personal.

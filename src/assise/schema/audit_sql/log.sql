@@ -13,7 +13,6 @@ CREATE TABLE {log} (
     request text,
     reason text,
     login text NOT NULL,
-    PRIMARY KEY (id, at)
+    PRIMARY KEY (xid, id, at)
 ) PARTITION BY RANGE (at);
-CREATE INDEX {index_key} ON {log} ("table", key);
-CREATE INDEX {index_xid} ON {log} (xid, id)
+CREATE INDEX {index_key} ON {log} ((key::text) COLLATE "C")

@@ -19,10 +19,9 @@ BEGIN
             {old_hidden}, _actor, _request, _reason, session_user FROM gone AS o;
     ELSIF TG_OP = 'UPDATE' THEN
         INSERT INTO {log} (statement, "table", op, key, old, new, hidden, actor, request, reason, login)
-        SELECT _statement, {name}, 'u', jsonb_build_object({new_key}), to_jsonb(o) - {hidden} - same.names,
-            to_jsonb(n) - {hidden} - same.names, {changed_hidden}, _actor, _request, _reason, session_user
-        FROM gone AS o JOIN added AS n ON {same_key}, LATERAL (SELECT ARRAY[{same}]::text[] AS names) AS same
-        WHERE o.* *<> n.*;
+        SELECT _statement, {name}, 'u', jsonb_build_object({new_key}), {old}, {new},
+            {changed_hidden}, _actor, _request, _reason, session_user
+        FROM gone AS o JOIN added AS n ON {same_key} WHERE o.* *<> n.*;
         GET DIAGNOSTICS _pairs = ROW_COUNT;
         -- A key that was changed has no partner: it is gone, and another one has come.
         IF _pairs < (SELECT count(*) FROM gone) AND EXISTS (SELECT FROM gone AS o FULL JOIN added AS n ON {same_key} WHERE {old_first} IS NULL OR {new_first} IS NULL) THEN
