@@ -45,6 +45,7 @@ from assise.schema.renames import (
     rename_tables,
 )
 from assise.schema.script import hash_script, script
+from assise.schema.sql import quote_table
 from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_sql
 
 SHOWN = 20
@@ -307,7 +308,7 @@ class RevisionVerbs:
                     remedy="`assise schema revert` goes on with it.",
                 )
         if revisions and not noted:
-            names = [f"{schema}.{name}" for name in manifest.tables]
+            names = [quote_table(schema, name) for name in manifest.tables]
             found = connection.scalar(
                 "SELECT count(to_regclass(n)) FROM unnest(%s::text[]) n", [names]
             )
