@@ -239,4 +239,4 @@ def test_what_is_no_call_of_an_agent_is_refused(chatting: Chatting) -> None:
     assert client.send(0, "POST", "/mcp", content=long, headers=accepts).status_code == 413
     assert client.send(0, "POST", "/mcp", json=asked, headers=accepts).status_code == 200
     metrics = client.send(None, "GET", "/metrics").text
-    assert 'requests_total{method="POST",route="/mcp",status="200"}' in metrics
+    assert 'requests_total{method="POST",route="/mcp",status="401"}' in metrics
