@@ -122,8 +122,7 @@ def fill(conninfo: str, projects: int, users: int) -> None:
                 connection.execute(statement.encode())
         statements = access_script(rules.manifest, rules.schema)
         at = next(i for i, text in enumerate(statements) if "CREATE TRIGGER" in text)
-        fills = [statement for _, statement in rules.list_fills()]
-        for statement in [*statements[:at], *fills, *statements[at:]]:
+        for statement in [*statements[:at], *rules.list_fills(), *statements[at:]]:
             connection.execute(statement.encode())
         connection.execute("VACUUM ANALYZE")
 
