@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from assise.infer.joins import FORMS, INTS, POINTER, Joins, Path, find_int, name_path
 from assise.infer.names import is_reference_name, name_things
@@ -70,7 +71,13 @@ class Match:
         return f"{found}, but within {self.span} % of their range: perhaps by chance"
 
 
-Matches = dict[tuple[str, Path], list[Match]]
+_Place = tuple[str, Path]
+"""A collection and a path."""
+
+_Groups = dict[tuple[Path, bool, str], list[int]]
+"""What `_group` gives."""
+
+Matches = dict[_Place, list[Match]]
 """Collection and path -> what its values are, the best match first."""
 
 
@@ -92,7 +99,6 @@ def find_references(joins: Mapping[str, Joins]) -> Matches:
                         continue
                     is_named = is_reference_name(name_path(path), things[collection], field)
                     below = [value for value in group if value < ids.bound]
-                    least = LEAST_SHARE if is_telling else LEAST_NAMED_SHARE
                     match = _compare(
                         (collection, field),
                         below,
@@ -105,47 +111,77 @@ def find_references(joins: Mapping[str, Joins]) -> Matches:
                         ints = joins[other].samples.get((path, INTS.kind), ())
                         span = _find_span(numbers.intersection(ints), numbers)
                         match = replace(match, is_whole=is_whole, span=span, pointer=pointer)
-                        is_most = 100 * match.hits >= least * match.among
+                        is_most = not is_telling or 100 * match.hits >= LEAST_SHARE * match.among
                         (found if is_most else minor)[other, path].append(match)
-    for (other, path), matches in {**minor, **found}.items():
-        best, *rest = sorted(matches, key=_rank)
-        others = _find_others(best, values[other].get((path, True, ""), []), joins)
-        if (other, path) in found:
-            found[other, path] = [replace(best, others=others), *rest]
-        elif 100 * sum(match.hits for match in (best, *others)) >= LEAST_SHARE * best.among:
-            found[other, path] = [replace(best, others=others)]
+    ranked = {place: sorted(matches, key=_rank) for place, matches in {**minor, **found}.items()}
+    others = _find_others({place: best for place, (best, *_) in ranked.items()}, values, joins)
+    for place, (best, *rest) in ranked.items():
+        match = replace(best, others=others.get(place, ()))
+        if place in found:
+            found[place] = [match, *rest]
+        elif 100 * sum(each.hits for each in (match, *match.others)) >= LEAST_SHARE * match.among:
+            found[place] = [match]
     return found
 
 
-def _find_others(best: Match, values: list[int], joins: Mapping[str, Joins]) -> tuple[Match, ...]:
-    """The collections of which the values are ids that the best match leaves, where most are.
+class _Split(NamedTuple):
+    """The values of a place: different ones that are ids of the best match, and the others."""
+
+    known: frozenset[int]
+    left: list[int]
+    total: int
+
+
+def _find_others(
+    bests: Mapping[_Place, Match], values: Mapping[str, _Groups], joins: Mapping[str, Joins]
+) -> dict[_Place, tuple[Match, ...]]:
+    """Of which collections the values are ids that the best match of a place leaves, if most are.
 
     A collection that has most of the best one's ids as well is a copy of it.
     """
-    own = joins[best.collection].ids[best.field]
-    numbers, values = frozenset(own.numbers), [value for value in values if value < own.bound]
-    left = [value for value in values if value not in numbers]
-    known = numbers.intersection(values)
-    found: list[Match] = []
+    split = _split(bests, values, joins)
+    found: Matches = defaultdict(list)
     for name, target in joins.items():
-        if left and name != best.collection and "_id" in target.ids:
-            ids = frozenset(target.ids["_id"].numbers)
+        ids = frozenset(target.ids["_id"].numbers if split and "_id" in target.ids else ())
+        for place, (known, left, _) in split.items():
             hits = sum(value in ids for value in left)
             is_copy = 2 * len(known & ids) > len(known)
-            found += [replace(best, collection=name, field="_id", hits=hits)] * (
-                hits and not is_copy
-            )
-    joined = 100 * sum(match.hits for match in found)
-    is_part = joined >= LEAST_LEFT_SHARE * len(left) and joined >= LEAST_PART * len(values)
-    return tuple(sorted(found, key=_rank)) if is_part else ()
+            if hits and not is_copy and name != bests[place].collection:
+                found[place].append(replace(bests[place], collection=name, field="_id", hits=hits))
+    others = {}
+    for place, matches in found.items():
+        joined = 100 * sum(match.hits for match in matches)
+        _, left, total = split[place]
+        if joined >= LEAST_LEFT_SHARE * len(left) and joined >= LEAST_PART * total:
+            others[place] = tuple(sorted(matches, key=_rank))
+    return others
 
 
-def _group(joins: Joins) -> dict[tuple[Path, bool, str], list[int]]:
+def _split(
+    bests: Mapping[_Place, Match], values: Mapping[str, _Groups], joins: Mapping[str, Joins]
+) -> dict[_Place, _Split]:
+    """The values of the places whose best match leaves some."""
+    places = defaultdict(list)
+    for place, best in bests.items():
+        places[best.collection, best.field].append(place)
+    found = {}
+    for (collection, field), of_target in places.items():
+        own = joins[collection].ids[field]
+        ids = frozenset(own.numbers)
+        for other, path in of_target:
+            below = [each for each in values[other].get((path, True, ""), ()) if each < own.bound]
+            left = [each for each in below if each not in ids]
+            if left:
+                found[other, path] = _Split(ids.intersection(below), left, len(below))
+    return found
+
+
+def _group(joins: Joins) -> _Groups:
     """The values of each path: those that join by themselves, and the others.
 
     Those that name a class are a group of their own, and are left out where there are others, too.
     """
-    found: dict[tuple[Path, bool, str], list[int]] = defaultdict(list)
+    found: _Groups = defaultdict(list)
     for (path, form), numbers in joins.samples.items():
         pointer = form if form.startswith(POINTER) else ""
         found[path, bool(pointer) or FORMS[form].is_telling, pointer] += numbers
