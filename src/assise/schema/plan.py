@@ -207,7 +207,7 @@ class _Planner:
 
     def _retype(self, old: CatalogItem, alter: str) -> Iterator[str]:
         """An ALTER of a type, around which goes what the server lets nobody retype a column under."""
-        named = re.compile(rf"(?<![\w\"]){re.escape(old.name)}(?![\w\"])")
+        named = _match_name(old.name)
         found = [each for each in self.before.values() if each.id in self.after]
         own = [each for each in found if each.kind in {"policy", "trigger"} and each.on == old.on]
         own = [each for each in own if named.search(each.create)]
@@ -220,7 +220,7 @@ class _Planner:
 
     def _find_formula(self, old: CatalogItem) -> CatalogItem | None:
         """A formula that reads a column."""
-        named = re.compile(rf"(?<![\w\"]){re.escape(old.name)}(?![\w\"])")
+        named = _match_name(old.name)
         own = [each for each in self.before.values() if each.kind == "column" and each.on == old.on]
         made = [each for each in own if _is_formula(each) and each.id != old.id]
         return next((each for each in made if named.search(Facts.of(each).default or "")), None)
@@ -387,6 +387,11 @@ def _is_inline(item: CatalogItem) -> bool:
     return item.kind in {"table", "column"} or (
         item.kind == "constraint" and not _is_foreign_key(item)
     )
+
+
+def _match_name(name: str) -> re.Pattern[str]:
+    """Finds a name in SQL, where it stands as the catalog writes it."""
+    return re.compile(rf"(?<![\w\"]){re.escape(name)}(?![\w\"])")
 
 
 def _is_formula(column: CatalogItem) -> bool:

@@ -18,13 +18,10 @@ def plan_views(
     difference: CatalogDifference, before: Snapshot, after: Snapshot
 ) -> Iterator[PlannedStep]:
     """The steps for views that are new or changed, and for those dropped that would stand in the way."""
-    old, new = (
-        {item.id: item for item in each.values() if item.kind == "view"} for each in (before, after)
-    )
+    old, new = _list_views(before), _list_views(after)
     changed = {item.id for _, item in difference.changed if item.kind == "view"}
     added = {item.id for item in difference.added if item.kind == "view"}
-    remade = {key for key in changed if not _is_replaced(old[key], new[key])}
-    gone = [item for item in _close(remade, order_views(old.values())) if item.id in old]
+    gone = _find_gone(difference, before)
     remade = {item.id for item in gone}
     made = [item for item in order_views(new.values()) if item.id in changed | added | remade]
     if not remade:
@@ -44,12 +41,18 @@ def find_dropped(
     difference: CatalogDifference, before: Snapshot, after: Snapshot
 ) -> set[tuple[str, str, str]]:
     """The views that a step of `plan_views` drops, which are not there afterwards."""
-    old, new = (
-        {item.id: item for item in each.values() if item.kind == "view"} for each in (before, after)
-    )
-    changed = {item.id for _, item in difference.changed if item.kind == "view"}
-    remade = {key for key in changed if not _is_replaced(old[key], new[key])}
-    return {item.id for item in _close(remade, order_views(old.values()))} - new.keys()
+    return {item.id for item in _find_gone(difference, before)} - after.keys()
+
+
+def _list_views(snapshot: Snapshot) -> dict[tuple[str, str, str], CatalogItem]:
+    return {item.id: item for item in snapshot.values() if item.kind == "view"}
+
+
+def _find_gone(difference: CatalogDifference, before: Snapshot) -> list[CatalogItem]:
+    """The views that are dropped as nothing replaces them in place, and those that read them, in order."""
+    views = [(old, new) for old, new in difference.changed if new.kind == "view"]
+    remade = {new.id for old, new in views if not _is_replaced(old, new)}
+    return _close(remade, order_views(_list_views(before).values()))
 
 
 def _remake(
