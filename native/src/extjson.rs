@@ -6,7 +6,7 @@
 use crate::bson::*;
 use crate::calendar::{parse_moment, MS_TO_2000};
 use crate::codec::read_hex;
-use crate::read_json::{begin, finish};
+use crate::read_json::{begin, finish, push_whole};
 
 /// Bytes of the largest document, as in `.bson` files.
 const LARGEST: usize = (16 << 20) + (16 << 10);
@@ -40,12 +40,8 @@ pub fn read_document(text: &[u8], out: &mut Vec<u8>) -> Answer<()> {
 }
 
 impl<'a> Reader<'a> {
-    fn peek(&self) -> Answer<u8> {
-        self.text.get(self.p).copied().ok_or(Declined)
-    }
-
     fn next(&mut self) -> Answer<u8> {
-        let found = self.peek()?;
+        let found = self.text.get(self.p).copied().ok_or(Declined)?;
         self.p += 1;
         Ok(found)
     }
@@ -218,12 +214,7 @@ impl<'a> Reader<'a> {
         if text.iter().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
             return push_double(out, text);
         }
-        let value = read_int(text)?;
-        match i32::try_from(value) {
-            Ok(small) => out.extend_from_slice(&small.to_le_bytes()),
-            Err(_) => out.extend_from_slice(&value.to_le_bytes()),
-        }
-        Ok(if i32::try_from(value).is_ok() { INT32 } else { INT64 })
+        Ok(push_whole(out, read_int(text)?))
     }
 
     /// Write the value of an object with one key that begins with `$`, in place of the object.

@@ -134,7 +134,7 @@ def _find_signs(texts: list[Text], signs: dict[Version, tuple[int, str]]) -> Non
         if b"$" in text and any(pattern.search(text) for pattern in missing):
             # Version 1 reads the words of both.
             rules = Rules(Version.V1)
-            _read_text(offset, text, partial(_read_by, rules))
+            _read_text(offset, text, partial(read_exactly, rules=rules))
             for dialect, word in rules.signs.items():
                 signs.setdefault(dialect, (offset, word))
             missing = [_SIGNS[dialect] for dialect in Version if dialect not in signs]
@@ -352,10 +352,6 @@ class Reader:
         if self._is_check:
             return partial(read_again, is_old=rules.is_old, zone=rules.zone)
         return partial(read_exactly if self._is_native else read_document, rules=rules)
-
-
-def _read_by(rules: Rules, text: bytes) -> bytes:
-    return read_exactly(text, rules)
 
 
 def _one_by_one(items: Iterable[list[Text] | Run]) -> Iterator[tuple[int, Text | Run]]:
