@@ -9,7 +9,7 @@ from assise.documents.kinds import DECIMAL
 from assise.infer.ids import FITS
 from assise.infer.joins import Joins
 from assise.infer.metadata import Metadata
-from assise.infer.tree import NODE_BITS, UNFIT, Nodes, PathProfile, build_tree
+from assise.infer.tree import NODE_BITS, UNFIT, PathNodes, PathProfile, build_tree
 from assise.infer.walk import Walk
 from assise.native import find_native
 from assise.settings import INFER_PATHS, read_setting
@@ -50,7 +50,7 @@ class Profile:
         self.documents = 0
         self.invalid = 0
         self.first_invalid: int | None = None
-        self._walk = Walk(Nodes(self.paths))
+        self._walk = Walk(PathNodes(self.paths))
         self._is_native = is_native
         self._profiler: _Profiler | None = None
         self.joins = Joins() if joins is None else joins
@@ -88,7 +88,7 @@ class Profile:
         profile.documents = found["documents"]
         profile.invalid = found["invalid"]
         profile.first_invalid = found["first_invalid"]
-        walk = profile._walk = Walk(Nodes(profile.paths, found["nodes"]))
+        walk = profile._walk = Walk(PathNodes(profile.paths, found["nodes"]))
         walk.hex_ids = found["hex_ids"]
         walk.counts.update(dict(found["counts"]))
         walk.samples = {node: bytes.fromhex(sample) for node, sample in found["samples"]}
@@ -133,7 +133,7 @@ class Profile:
             self._walk.flush()
             return self._walk
         nodes, counts, samples, hex_ids, decimals = self._profiler.read()
-        walk = self._walk = Walk(Nodes(self.paths, nodes))
+        walk = self._walk = Walk(PathNodes(self.paths, nodes))
         walk.counts.update(dict(counts))
         walk.samples, walk.hex_ids = dict(samples), hex_ids
         unfit = sum(not FITS[DECIMAL](decimal) for decimal in decimals)

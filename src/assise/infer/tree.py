@@ -30,19 +30,19 @@ _FORMS = frozenset({EMPTY, FRACTION, WIDE, *range(ISO, NO_TEXT + 1)})
 MAP_KEYS = 100
 """A document below the root with more distinct keys is a map: its keys are data."""
 
-Node = tuple[int, str | None]
+PathNode = tuple[int, str | None]
 """The number of a path's parent, and its key: None for the elements of an array."""
 
 
-class Nodes:
+class PathNodes:
     """The paths of a collection by their numbers, at most `paths` besides `_id`; parents first.
 
     Node 0 is the document, node 1 its `_id`: they are there before any document is.
     """
 
-    def __init__(self, paths: int, found: Iterable[Node] = ()) -> None:
+    def __init__(self, paths: int, found: Iterable[PathNode] = ()) -> None:
         self.paths = paths
-        self.all: list[Node] = [(-1, None), (0, "_id")]
+        self.all: list[PathNode] = [(-1, None), (0, "_id")]
         self._children: list[dict[str | None, int]] = [{"_id": 1}, {}]
         for parent, key in found:
             self._add(parent, key)
@@ -105,7 +105,7 @@ class PathProfile:
 
 
 def build_tree(
-    nodes: Sequence[Node], counts: Mapping[int, int], samples: Mapping[int, bytes]
+    nodes: Sequence[PathNode], counts: Mapping[int, int], samples: Mapping[int, bytes]
 ) -> PathProfile:
     """Return the root of the tree; each node is (number of its parent, key), parents first.
 

@@ -48,7 +48,7 @@ from assise.documents.reader import (
 from assise.errors import InvalidBsonError
 from assise.infer.ids import FITS
 from assise.infer.looks import LOOKS, SHORT, LookAtText
-from assise.infer.tree import CODES, EMPTY, NODE_BITS, OTHER, SUBTYPES, UNFIT, UUID, Nodes
+from assise.infer.tree import CODES, EMPTY, NODE_BITS, OTHER, SUBTYPES, UNFIT, UUID, PathNodes
 from assise.manifest.paths import is_nameable
 
 FLATTENED_LEVELS = 3
@@ -116,7 +116,7 @@ class Walk:
     whose `_id`, their first field, is a text of 24 hex digits.
     """
 
-    def __init__(self, nodes: Nodes) -> None:
+    def __init__(self, nodes: PathNodes) -> None:
         self.nodes = nodes
         self.counts: Counter[int] = Counter()
         self.samples: dict[int, bytes] = {}
