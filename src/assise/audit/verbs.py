@@ -17,12 +17,13 @@ from assise.audit.seal import (
     retire_log,
     seal_lines,
 )
-from assise.audit.tables import QUERIES, find_missing
+from assise.audit.tables import QUERIES
 from assise.errors import RefusedError, UsageError
 from assise.manifest.sections.audit import LOG_NAME
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.personal import PERSONAL
 from assise.postgres.connection import Connection
+from assise.postgres.made import find_missing
 from assise.schema.audit import list_audit_objects, list_audited, partition_kept_log
 from assise.schema.partitions import Partitioning
 from assise.schema.sql import equate, qualify, quote, quote_table
@@ -163,7 +164,7 @@ def _check_audited(tables: LoadedTables) -> None:
 def _find_silent(connection: Connection, tables: LoadedTables) -> list[AuditFinding]:
     """The triggers that are missing, or that someone has switched off."""
     wanted = list_audit_objects(tables.manifest, tables.schema)
-    missing = find_missing(connection, wanted, tables)
+    missing = find_missing(connection, wanted, tables.schema)
     return [
         AuditFinding(f"the trigger {each.name} of {each.table} is missing or off")
         for each in wanted

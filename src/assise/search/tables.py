@@ -11,7 +11,7 @@ from assise.manifest.sections.search import SEARCH
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.made import MadeObjects, changing
+from assise.postgres.made import MadeObjects, changing, find_missing
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.access import AccessRules
@@ -65,7 +65,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     synonyms = read_synonyms(tables.manifest, tables.home)
     wanted = list_search_objects(tables.manifest, tables.schema, vector=vector, synonyms=synonyms)
     wanted = [*extensions, *wanted]
-    missing = _find_missing(connection, wanted, tables.schema)
+    missing = find_missing(connection, wanted, tables.schema)
     if wanted == made and not missing:
         return
     rules = AccessRules(tables.manifest, tables.schema)
@@ -136,13 +136,6 @@ def _make_extensions(connection: Connection, schema: str, log: Log) -> list[Mana
         drop = _DROP_EXTENSION.format(name=quote(name))
         made.append(Managed("extension", "", name, "", drop))
     return made
-
-
-def _find_missing(connection: Connection, objects: list[Managed], schema: str) -> set[Managed]:
-    rows = connection.execute(QUERIES["present"], {"schema": schema})
-    found = {(str(kind), str(name)) for kind, name in rows}
-    known = {"table", "function", "trigger", "index"}
-    return {each for each in objects if each.kind in known and (each.kind, each.name) not in found}
 
 
 def _change(

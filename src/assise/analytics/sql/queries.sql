@@ -407,9 +407,9 @@ ON CONFLICT (load, position) DO UPDATE SET kind = excluded.kind, "table" = exclu
     create_sql = excluded.create_sql, drop_sql = excluded.drop_sql
 
 -- counting --
--- The triggers that count, of the tables of a schema: table and name.
-SELECT c.relname::text AS "table", tgname::text AS name FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid
-WHERE tgfoid IN ('assise.analytics_count'::regproc, 'assise.analytics_recount'::regproc) AND tgenabled = 'O' AND relnamespace = to_regnamespace(quote_ident(%(schema)s))
+-- How many triggers of some tables count.
+SELECT count(*) FROM pg_trigger JOIN unnest(%(tables)s::text[]) AS name ON tgrelid = to_regclass(name)
+WHERE tgfoid IN ('assise.analytics_count'::regproc, 'assise.analytics_recount'::regproc) AND tgenabled = 'O'
 
 -- empty_total --
 -- Forget the total of a table, which is counted anew.

@@ -12,7 +12,7 @@ from assise.schema.search.searched import (
     quote_array,
     sees_all,
 )
-from assise.schema.sql import qualify, quote, quote_list, quote_text
+from assise.schema.sql import qualify, quote, quote_list, quote_table, quote_text
 
 MADE = "fresh pending terms rows blocks vocabulary index dense complete rank".split()
 MADE += "owned own known begun has_words nearest correct count_own synonyms also".split()
@@ -50,9 +50,9 @@ def _name_objects(table: Searched) -> dict[str, str]:
         "name": quote_text(table.name),
         "place": table.place,
         "place_text": quote_text(table.place),
-        "one": quote(table.rules.schema, table.function),
-        "batch": quote(table.made("batch")),
-        "counted": quote(table.made("counted")),
+        "one": quote_table(table.rules.schema, table.function),
+        "batch": quote(table.bare("batch")),
+        "counted": quote(table.bare("counted")),
     }
 
 
