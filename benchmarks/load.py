@@ -45,10 +45,11 @@ CHUNK_BYTES = 4 << 20
 MEASURE = """
 import os, sys
 _, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
-print(usage.ru_maxrss, file=sys.stderr)
+for figure in (usage.ru_utime + usage.ru_stime, usage.ru_maxrss):
+    print(figure, file=sys.stderr)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-"""A small process runs the command and prints the peak of its largest process.
+"""A small process runs the command, and prints its processor time and the peak of its largest process.
 
 A child inherits the peak of the process that forks it.
 """

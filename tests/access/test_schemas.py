@@ -175,7 +175,9 @@ def test_rows_go_with_their_parents_from_schema_to_schema(database: str) -> None
 def test_a_row_is_deleted_and_restored_with_its_children(database: str) -> None:
     with sign_in(database, 0) as session:
         assert call(session, "core.projects_delete", 2) == OF_A_PROJECT
-        assert seen(session) == {name: n - OF_A_PROJECT.get(name, 0) for name, n in OF_A_USER.items()}
+        assert seen(session) == {
+            name: n - OF_A_PROJECT.get(name, 0) for name, n in OF_A_USER.items()
+        }
         assert call(session, "core.projects_restore", 2) == OF_A_PROJECT
         assert seen(session) == OF_A_USER
         assert call(session, "business.projects_delete", 4) == {"business.projects": 1}
@@ -184,17 +186,17 @@ def test_a_row_is_deleted_and_restored_with_its_children(database: str) -> None:
 
 def test_all_lies_in_the_schemas_of_the_tables(ruled: Project, query: Query, database: str) -> None:
     """Policies, triggers and functions work without the schema `assise`, and call nothing there."""
-    functions = """SELECT pronamespace::regnamespace::text, proname::text FROM pg_proc
-        WHERE pronamespace::regnamespace::text IN ('core', 'business', 'public') ORDER BY 1, 2"""
+    functions = """SELECT pronamespace::regnamespace::text, regexp_replace(proname, '_[0-9a-f]{8}$', '')
+        FROM pg_proc WHERE pronamespace::regnamespace::text IN ('core', 'business', 'public') ORDER BY 1, 2"""
     assert query(functions) == [
-        ("business", "_copy_files__core_projects_5dbd5f97"),
-        ("business", "_copy_projects__core_projects_d0f35a5e"),
-        ("business", "_move_lines__files"),
+        ("business", "_copy_files__core_projects"),
+        ("business", "_copy_projects__core_projects"),
+        ("business", "_move__lines__files"),
         ("business", "projects_delete"),
         ("business", "projects_restore"),
         ("core", "_groups_members__user_id__team"),
-        ("core", "_move_files__projects"),
-        ("core", "_move_projects__projects"),
+        ("core", "_move_business_files__projects"),
+        ("core", "_move_business_projects__projects"),
         ("core", "projects_delete"),
         ("core", "projects_restore"),
         ("public", "_copy_lines__business_files"),
@@ -212,23 +214,43 @@ def test_all_lies_in_the_schemas_of_the_tables(ruled: Project, query: Query, dat
 
 
 GAPS = [
-    ("CREATE TABLE core.bare (id int); GRANT SELECT ON core.bare TO apptest_app",
-     "table_without_rules", "core.bare"),
-    ("ALTER TABLE business.projects DISABLE ROW LEVEL SECURITY", "rule_not_applied",
-     "business.projects"),
-    ("ALTER POLICY app_read ON core.projects USING (true)", "rule_altered",
-     "app_read of core.projects"),
+    (
+        "CREATE TABLE core.bare (id int); GRANT SELECT ON core.bare TO apptest_app",
+        "table_without_rules",
+        "core.bare",
+    ),
+    (
+        "ALTER TABLE business.projects DISABLE ROW LEVEL SECURITY",
+        "rule_not_applied",
+        "business.projects",
+    ),
+    (
+        "ALTER POLICY app_read ON core.projects USING (true)",
+        "rule_altered",
+        "app_read of core.projects",
+    ),
     ("DROP FUNCTION core.projects_delete", "rule_altered", "core.projects_delete"),
-    ("CREATE POLICY more ON business.projects USING (true)", "policy_of_others",
-     "business.projects"),
+    (
+        "CREATE POLICY more ON business.projects USING (true)",
+        "policy_of_others",
+        "business.projects",
+    ),
     ("CREATE VIEW seen AS SELECT * FROM business.docs", "view_around_rules", "seen"),
-    ("CREATE FUNCTION business._groups_members__user_id__team() RETURNS int LANGUAGE sql"
-     " SECURITY DEFINER AS 'SELECT 1'", "function_around_rules",
-     "business._groups_members__user_id__team()"),
+    (
+        (
+            "CREATE FUNCTION business._groups_members__user_id__team() RETURNS int LANGUAGE sql"
+            " SECURITY DEFINER AS 'SELECT 1'"
+        ),
+        "function_around_rules",
+        "business._groups_members__user_id__team()",
+    ),
     ("GRANT TRUNCATE ON business.docs TO apptest_app", "grant_around_rules", "business.docs"),
     ("GRANT SELECT ON core.users TO apptest_readonly", "personal_column_shown", "core.users.mail"),
-    ("SET session_replication_role = replica; UPDATE business.files SET user_id = NULL",
-     "copy_not_filled", "business.files"),
+    (
+        "SET session_replication_role = replica; UPDATE business.files SET user_id = NULL",
+        "copy_not_filled",
+        "business.files",
+    ),
 ]
 
 
@@ -245,12 +267,10 @@ def test_a_table_of_another_schema_is_explained(ruled: Project) -> None:
     found = ruled.access.explain("business.projects", user_id=0)
     assert (found.rows, found.of) == (8, 20)
     assert found.first == ["0", "1", "4", "5", "8"]
-    assert [each.name for each in found.policies][0] == "app_read"
+    assert next(each.name for each in found.policies) == "app_read"
 
 
-def test_rules_are_kept_changed_and_undone(
-    ruled: Project, query: Query, database: str
-) -> None:
+def test_rules_are_kept_changed_and_undone(ruled: Project, query: Query, database: str) -> None:
     made = "SELECT xmin::text FROM assise.rule ORDER BY position"
     before = query(made)
     ruled.load()
@@ -279,7 +299,9 @@ def test_the_script_makes_the_same(ruled: Project, databases: Databases) -> None
             connection.execute(ruled.schema_sql().encode())
             connection.execute("INSERT INTO core.users (id) VALUES (0), (1)")
             connection.execute("INSERT INTO core.projects (id, user_id) VALUES (0, 0), (1, 1)")
-            connection.execute("INSERT INTO business.projects (id, project_id) VALUES (0, 0), (1, 1)")
+            connection.execute(
+                "INSERT INTO business.projects (id, project_id) VALUES (0, 0), (1, 1)"
+            )
         with sign_in(conninfo, 1) as session:
             rows = session.execute("SELECT id, user_id FROM business.projects").fetchall()
             assert rows == [(1, 1)]

@@ -108,7 +108,9 @@ def _parameters(rules: AccessRules) -> dict[str, object]:
         "loader": role_name(rules.prefix, "loader"),
         "reader": role_name(rules.prefix, "readonly"),
         "functions": json.dumps([*_split(rules.schema, [*made, *searching])]),
-        "policies": json.dumps([[quote_table(rules.schema, table), name] for table, name in policies]),
+        "policies": json.dumps(
+            [[quote_table(rules.schema, table), name] for table, name in policies]
+        ),
         "personal": json.dumps([*_list_hidden(rules)]),
         "is_forced": rules.is_forced,
         "tracker": role_name(rules.prefix, "app") if ANALYTICS.of(rules.manifest) else None,

@@ -125,9 +125,7 @@ def _find_broken(
     altered = {tuple(map(str, row)) for row in connection.execute(QUERIES["altered"], names)}
     missing = find_missing(connection, objects, tables.schema)
     return [
-        each
-        for each in objects
-        if each in missing or (each.kind, each.table, each.name) in altered
+        each for each in objects if each in missing or (each.kind, each.table, each.name) in altered
     ]
 
 

@@ -52,4 +52,3 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         _MADE.keep(connection, tables.name, wanted, schema=tables.schema)
     count = len({each.table for each in wanted if each.table})
     log(f"cache: writes to {count_of(count, 'table')} invalidate tags" if wanted else "cache: gone")
-

@@ -39,9 +39,9 @@ class MadeObjects:
         connection.execute(self.queries["keep"], {"load": load, "schema": schema, "lines": lines})
 
     def list_additions(self, connection: Connection, load: str) -> set[tuple[str, str]]:
-        """What was added to the tables of a load: table, and kind with name."""
+        """What was added to a load: the table, empty for what is of none, and kind with name."""
         made = self.find(connection, load)
-        return {(each.table, f"{each.kind} {each.name}") for each in made if each.table}
+        return {(each.table, f"{each.kind} {each.name}") for each in made}
 
     def forget(self, connection: Connection, load: str) -> None:
         """Drop what was made beside the tables of a load, which are gone.
@@ -58,9 +58,7 @@ class MadeObjects:
             bookkeeping.forget(connection, self.part)
 
 
-def find_missing(
-    connection: Connection, objects: Iterable[Managed], schema: str
-) -> set[Managed]:
+def find_missing(connection: Connection, objects: Iterable[Managed], schema: str) -> set[Managed]:
     """What is not in the catalog, triggers that do not fire too; but no grants and extensions.
 
     `schema` is that of the names that give none.

@@ -245,9 +245,7 @@ class AccessRules:
     def admit_owner(self) -> list[str]:
         """The statements that let the owner make tables and functions in these schemas."""
         owner = quote(self.owner)
-        return [
-            f"GRANT USAGE, CREATE ON SCHEMA {quote(name)} TO {owner}" for name in self.schemas
-        ]
+        return [f"GRANT USAGE, CREATE ON SCHEMA {quote(name)} TO {owner}" for name in self.schemas]
 
     def list_members(self) -> list[Members]:
         guards = self.guards.values()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from assise.schema.guards import make_name
 from assise.schema.search import searched, vocabulary
 from assise.schema.search.searched import (
     Searched,
@@ -51,8 +52,8 @@ def _name_objects(table: Searched) -> dict[str, str]:
         "place": table.place,
         "place_text": quote_text(table.place),
         "one": quote_table(table.rules.schema, table.function),
-        "batch": quote(table.bare("batch")),
-        "counted": quote(table.bare("counted")),
+        "batch": quote(make_name("_search_batch", table.name)),
+        "counted": quote(make_name("_search_counted", table.name)),
     }
 
 

@@ -88,7 +88,7 @@ class Searched:
         return make_place(f"_search_{kind}", self.name)
 
     def bare(self, kind: str) -> str:
-        """The same without a schema, as an index, a trigger or a temporary table has it."""
+        """The same without a schema, as an index or a trigger has it."""
         return split_table(self.made(kind))[1]
 
     def quoted(self, kind: str) -> str:
@@ -322,7 +322,7 @@ def count_values(manifest: Manifest, table: str, column: str, hits: str, schema:
     types = list_readable(AccessRules(manifest, schema or "public"), table)
     if column not in types:
         raise UsageError(f"{table} has no column {column!r}", remedy=nearest(column, types))
-    place, name = quote(schema, table) if schema else quote(table), quote(column)
+    place, name = quote_table(schema, table), quote(column)
     text = (
         f"SELECT t.{name}::text AS value, count(*) AS rows FROM \0 JOIN {place} AS t"
         f" ON {match_key(manifest, table, 's.key')} WHERE t.{name} IS NOT NULL"
@@ -334,7 +334,7 @@ def count_values(manifest: Manifest, table: str, column: str, hits: str, schema:
 def select_hits(manifest: Manifest, table: str, schema: str | None) -> str:
     """The statement that reads rows by `%(keys)s`, a JSON array of keys, which are arrays too."""
     types = list_readable(AccessRules(manifest, schema or "public"), table)
-    place = quote(schema, table) if schema else quote(table)
+    place = quote_table(schema, table)
     text = (
         f"SELECT k.place AS _place, {', '.join(qualify('t', types))}"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
