@@ -54,6 +54,11 @@ class Noted:
     applied_at: datetime | None
 
     @property
+    def name(self) -> str:
+        """The number with its title, such as `0002 add plan`."""
+        return f"{self.number:04} {self.title}"
+
+    @property
     def is_done(self) -> bool:
         """Whether the database has all of it."""
         return self.state in {"applied", "marked"}
@@ -104,7 +109,7 @@ def check_files(revisions: Sequence[Revision], noted: Sequence[Noted]) -> None:
         found = by_number.get(each.number)
         if found is None:
             raise ChangedError(
-                f"the database has revision {each.number:04} {each.title}, and its file is gone",
+                f"the database has revision {each.name}, and its file is gone",
                 remedy="Put it back, from version control or from assise.revision.text.",
             )
         if found.sha256 != each.sha256:

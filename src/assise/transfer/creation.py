@@ -96,18 +96,25 @@ def begin(
     return load
 
 
-def adopt(connection: Connection, manifest: Manifest, *, schema: str, chunk_bytes: int) -> Load:
-    """Note the tables of a manifest without collections, which revisions have made, as a load.
+def adopt(
+    connection: Connection, manifest: Manifest, *, first: str, schema: str, chunk_bytes: int
+) -> Load:
+    """Note the tables of a manifest, which revisions have made, as a load; or find it noted.
 
-    It is finished and has no documents, as if `migrate` had made the tables; revisions own them.
+    It is finished and has no documents; revisions own its tables. Where the manifest has
+    collections it is closed by the first revision, so that nothing asks for their documents.
     """
     with bookkeeping.lock(connection), connection.transaction():
         bookkeeping.upgrade(connection, LEDGER)
+        if found := ledger.find_load(connection, manifest.name):
+            return found
         facts = (connection, manifest, ADDRESS, NO_OPTIONS)
         load = _insert(*facts, schema=schema, chunk_bytes=chunk_bytes)
         born.note(connection, load, [*manifest.born])
         ledger.finish(connection, load)
         move(connection, load, [("own",)])
+        if manifest.roots:
+            connection.execute(QUERIES["close"], {"load_id": load.id, "revision": first})
     return load
 
 

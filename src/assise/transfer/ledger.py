@@ -21,6 +21,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.names import list_schemas
 from assise.manifest.write import dump_manifest
 from assise.mongo.chunks import Chunk
+from assise.mongo.nothing import ADDRESS
 from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey, is_mongodb_url
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Bookkeeping
@@ -46,7 +47,7 @@ class Load:
 
     `source` is the address of its source, without a password, and `options` are those it was
     opened with. With `is_revised` revisions own the schema of its tables; `closed_by` is the one
-    that took something away which its documents need.
+    that took something away which its documents need, or that made its tables without documents.
     """
 
     id: int
@@ -59,6 +60,11 @@ class Load:
     options: SourceOptions = NO_OPTIONS
     is_revised: bool = False
     closed_by: str = ""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there never were documents: revisions or a manifest alone have made its tables."""
+        return self.source == ADDRESS
 
     @property
     def is_live(self) -> bool:
@@ -295,6 +301,13 @@ def check_open(load: Load) -> None:
     Raises:
         ChangedError: one has; names it.
     """
+    if load.closed_by and load.is_bare:
+        raise ChangedError(
+            f"revision {load.closed_by} has made the tables of {load.name!r}, and no documents were"
+            " loaded into them",
+            remedy="To load documents, give `assise migrate` an empty database: it makes the tables"
+            " and marks the revisions.",
+        )
     if load.closed_by:
         raise ChangedError(
             f"the load of {load.name!r} was closed by revision {load.closed_by}:"

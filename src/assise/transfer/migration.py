@@ -370,7 +370,8 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         load = ledger.find_load(connection, manifest.name)
         if load is None:
             return Undo(connection.target, manifest.name)
-        ledger.check_open(load)
+        if not load.is_bare:
+            ledger.check_open(load)
         plan = plan_undo(connection, load, workspace.additions)
         if dry_run:
             return plan
@@ -574,6 +575,7 @@ def _remembered(load: Load | None) -> str:
             "nothing is loaded yet, so that no source is remembered",
             remedy="`assise load SOURCE` names it.",
         )
+    ledger.check_open(load)
     return load.source
 
 
