@@ -129,7 +129,7 @@ def fill(conninfo: str, projects: int, users: int) -> None:
 
 def time_query(connection: Connection, user: int, query: str) -> float:
     """Milliseconds of a query inside of a session's transaction."""
-    connection.execute(Rights(key(user)).begin(connection))
+    connection.execute(b"; ".join(Rights(key(user)).begin(connection)))
     begun = perf_counter()
     connection.execute(query.encode()).fetchall()
     took = perf_counter() - begun
@@ -140,7 +140,7 @@ def time_query(connection: Connection, user: int, query: str) -> float:
 def time_write(connection: Connection, user: int, statement: str) -> float:
     """Milliseconds of a statement in a transaction of its own, with the session's settings."""
     begun = perf_counter()
-    connection.execute(Rights(key(user)).begin(connection))
+    connection.execute(b"; ".join(Rights(key(user)).begin(connection)))
     connection.execute(statement.encode())
     connection.commit()
     return (perf_counter() - begun) * 1000

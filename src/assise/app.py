@@ -39,6 +39,8 @@ from assise.wording import nearest
 from assise.workspace import Workspace, find_manifest
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from fastapi import APIRouter, FastAPI
     from sqlalchemy import Connection as OrmConnection
     from sqlalchemy.orm import Session as OrmSession
@@ -68,28 +70,37 @@ def _find_open() -> Session | None:
     return next(iter(_OPEN.get()), None)
 
 
-@asynccontextmanager
-async def _with_caller(
-    rights: Rights,
-    session: AbstractAsyncContextManager[Session],
-    write_event: WriteEvent,
-) -> AsyncIterator[Session]:
+class _WithCaller(AbstractAsyncContextManager[Session]):
     """A session, in whose block its user is the caller.
 
     Not by `reset`: a framework may end the block in another context than it began in.
     """
-    before = _CALLER.get(), _OPEN.get()
-    async with session as opened:
-        opened.write_event = write_event
-        _CALLER.set(rights)
-        held = [] if rights.is_read_only else [opened]
-        _OPEN.set(held)
-        try:
-            yield opened
-        finally:
-            held.clear()
-            _CALLER.set(before[0])
-            _OPEN.set(before[1])
+
+    def __init__(
+        self, rights: Rights, session: AbstractAsyncContextManager[Session], write_event: WriteEvent
+    ) -> None:
+        self._rights, self._session, self._write_event = rights, session, write_event
+        self._held: list[Session] = []
+
+    async def __aenter__(self) -> Session:
+        opened = await self._session.__aenter__()
+        opened.write_event = self._write_event
+        self._before = _CALLER.get(), _OPEN.get()
+        self._held += [] if self._rights.is_read_only else [opened]
+        _CALLER.set(self._rights)
+        _OPEN.set(self._held)
+        return opened
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
+    ) -> bool | None:
+        self._held.clear()
+        _CALLER.set(self._before[0])
+        _OPEN.set(self._before[1])
+        return await self._session.__aexit__(kind, error, where)
 
 
 def _check_token(server: str, role: RoleName, token: str | None) -> str | None:
@@ -227,8 +238,8 @@ class App:
             return pool.session(rights)
         if read_only and role == "app" and (replica := self.servers.find_replica(pool)):
             session = replica.session(rights, position)
-            return _with_caller(rights, session, self.tracking.write)
-        return _with_caller(rights, pool.session(rights), self.tracking.write)
+            return _WithCaller(rights, session, self.tracking.write)
+        return _WithCaller(rights, pool.session(rights), self.tracking.write)
 
     async def merge(
         self,

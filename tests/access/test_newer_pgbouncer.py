@@ -63,7 +63,7 @@ def test_statements_that_clients_have_prepared_know_the_user_of_each_transaction
         clients = [connect(stack, bouncer) for _ in range(3)]
         for n in range(300):
             client, user = clients[n % 3], n % (USERS + 1)
-            client.execute(Rights(user).begin(client), prepare=False)
+            client.execute(b"; ".join(Rights(user).begin(client)), prepare=False)
             assert count(client) == (SEEN if user < USERS else 0)
             client.execute("COMMIT", prepare=False)
             assert count(client) == 0

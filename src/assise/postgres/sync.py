@@ -65,11 +65,11 @@ class SyncSession:
             yield copy
 
     def _run(self, statement: str, parameters: Arguments) -> psycopg.Cursor[Record]:
-        check_open(self.connection.info, self.connection.pgconn.finish)
+        check_open(self.connection.pgconn)
         with translated(self.target, in_session=True):
             cursor = self.connection.execute(statement.encode(), parameters)
-        check_open(self.connection.info, self.connection.pgconn.finish)
-        if check_results(cursor, statement, self.connection.pgconn.finish):
+        check_open(self.connection.pgconn)
+        if check_results(cursor, statement):
             cursor.set_result(0)
         return cursor
 
@@ -98,9 +98,9 @@ def open_session(
         with translated(target, in_session=True):
             if is_bound:
                 check_bound(connection, target, rights.others)
-            connection.execute(rights.begin(connection), prepare=False)
+            connection.execute(b"; ".join(rights.begin(connection)), prepare=False)
         yield SyncSession(connection, target)
-        check_open(connection.info, connection.pgconn.finish)
-        check_whole(connection.info)
+        check_open(connection.pgconn)
+        check_whole(connection.pgconn)
         with translated(target, in_session=True):
             connection.commit()
