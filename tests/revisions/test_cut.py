@@ -20,6 +20,7 @@ from tests.scenes.commands import wait_until
 from tests.scenes.databases import Databases, Template
 
 from assise.errors import RefusedError, TargetError, UsageError
+from assise.postgres.steps import LOCK_TIMEOUT_S
 from assise.project import Project
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -161,6 +162,7 @@ def test_a_table_in_use_becomes_cut_and_whole_and_cut_again(
                 assert query("SELECT pg_relation_filenode('payments')") == node
                 assert paid.revisions().status().drift.is_empty
     assert writer.failed == []
+    assert writer.longest_s < LOCK_TIMEOUT_S + 0.2
     assert query("SELECT count(*) FROM payments") == [(2000 + writer.count,)]
     assert query("SELECT most FROM theirs") == [(2000,)]
     drift = paid.revisions().diff()
@@ -252,6 +254,7 @@ def test_indexes_and_foreign_keys_of_a_cut_table_are_made_partition_by_partition
         assert paid.revisions().status().drift.is_empty
         paid.revisions().apply()
     assert writer.failed == []
+    assert writer.longest_s < LOCK_TIMEOUT_S + 0.2
     assert paid.revisions().diff().differences == []
     assert query("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
     unchecked = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"

@@ -54,6 +54,8 @@ class Partitioning:
     ahead: how many partitions there are behind the current one.
     keep: how long a partition stays after its end, as an interval of PostgreSQL; None for ever.
     then: what becomes of it: `drop`, or `detach` to a table of its own.
+    is_endless: whether there is a partition for all that is older, and one from 20 years on.
+    past: moments of the past whose periods there must be as well.
     """
 
     schema: str
@@ -63,6 +65,8 @@ class Partitioning:
     ahead: int = 12
     keep: str | None = None
     then: Literal["drop", "detach"] = "drop"
+    is_endless: bool = True
+    past: tuple[datetime, ...] = ()
 
     @property
     def place(self) -> str:
@@ -89,20 +93,28 @@ class Partitioning:
         What was retired is not made again; periods in which nobody made any are made up for.
         """
         first = begin_of(self.every, now)
+        for begin in sorted({begin_of(self.every, each) for each in self.past}):
+            if begin < first and not any(each.holds(begin) for each in found):
+                yield self._cover(begin, next_begin(self.every, begin))
         uppers = [each.upper for each in found if each.upper is not None]
         lowers = [each.lower for each in found if each.upper is None and each.lower is not None]
-        if not found:
+        if not found and self.is_endless:
             yield Partition(self.name("past"), None, first)
         far = min(lowers, default=begin_of("year", first).replace(year=first.year + FAR_YEARS))
         begin = max(uppers, default=first)
+        if not self.is_endless:
+            begin = max(begin, first)
         for _ in range(self.count_missing(begin, first)):
             end = min(next_begin(self.every, begin), far)
             if begin >= end:
                 break
-            yield Partition(self.name(begin.strftime(_FORMATS[self.every])), begin, end)
+            yield self._cover(begin, end)
             begin = end
-        if not lowers:
+        if not lowers and self.is_endless:
             yield Partition(self.name("far"), far, None)
+
+    def _cover(self, begin: datetime, end: datetime) -> Partition:
+        return Partition(self.name(begin.strftime(_FORMATS[self.every])), begin, end)
 
     def count_missing(self, begin: datetime, first: datetime) -> int:
         """How many periods there are from `begin` to the last that is wanted."""
