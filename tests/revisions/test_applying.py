@@ -136,6 +136,7 @@ def test_a_step_that_locks_two_tables_gives_way_before_a_deadlock_is_looked_for(
     shop: Project, database: str
 ) -> None:
     """The writer waits first, so that the server would end it and not the step."""
+    del shop
     is_written = threading.Event()
 
     def write(other: psycopg.Connection) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -20,8 +21,11 @@ from tests.scenes.commands import wait_until
 from tests.scenes.databases import Databases, Template
 
 from assise.errors import RefusedError, TargetError, UsageError
+from assise.postgres.connection import Connection
+from assise.postgres.partitions import run_partitions
 from assise.postgres.steps import LOCK_TIMEOUT_S
 from assise.project import Project
+from assise.schema.partitions import end_first, list_partitionings
 
 Query = Callable[..., list[tuple[object, ...]]]
 pytestmark = pytest.mark.contract
@@ -223,6 +227,41 @@ def test_what_would_be_lost_by_the_swap_is_named_before(
     paid.revisions().revert()
     assert query("SELECT count(*) FROM payments") == [(2000,)]
     assert paid.revisions().status().drift.is_empty
+
+
+def test_a_cut_that_was_begun_takes_rows_of_later_months(
+    paid: Project, database: str, query: Query
+) -> None:
+    """Each run moves the check, and checks again what was not checked when it was killed."""
+    query("CREATE TABLE t (id bigint REFERENCES payments)")
+    with pytest.raises(TargetError, match="foreign key t_id_fkey of t"):
+        paid.revisions().apply()
+    (of,) = list_partitionings(paid.manifest, "public")
+    check = "SELECT pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE conname = %s"
+    before = query(check, [of.bounds])
+    with Connection(database) as connection:
+        assert str(run_partitions(connection, of, log=print)) == ""
+        assert query(check, [of.bounds]) == before
+        later = datetime.now(UTC) + timedelta(days=100)
+        row = f"INSERT INTO payments (user_id, amount, created_at) VALUES (1, 5, '{later}')"
+        with pytest.raises(psycopg.errors.CheckViolation, match=of.bounds):
+            query(row)
+        end = end_first(later)
+        connection.execute(of.move_bounds(end))
+        run = run_partitions(connection, of, log=print, now=later)
+        assert run.moved == ""
+        ((text, is_valid),) = query(check, [of.bounds])
+        assert (f"{end:%Y-%m-%d}" in str(text), is_valid) == (True, True)
+        connection.execute(of.move_bounds(datetime.now(UTC)))
+        assert "takes rows up to" in str(run_partitions(connection, of, log=print, now=later))
+    query(row)
+    query("DROP TABLE t")
+    paid.revisions().apply()
+    assert query("SELECT count(*) FROM payments_past WHERE amount = 5 AND created_at > now()") == [
+        (1,)
+    ]
+    assert paid.partitions.status().exit_code == 0
+    assert paid.revisions().diff().differences == []
 
 
 def test_the_way_back_leaves_rows_of_later_partitions_where_they_are(

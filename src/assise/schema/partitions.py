@@ -74,6 +74,21 @@ class Partitioning:
         return quote(self.schema, self.table)
 
     @property
+    def bounds(self) -> str:
+        """The check by which a table that becomes cut keeps rows behind its first partition out."""
+        return name_bounds(self.table)
+
+    def move_bounds(self, end: datetime) -> str:
+        """The statement that lets such a table take rows up to a moment."""
+        alter, name, by = f"ALTER TABLE {self.place}", quote(self.bounds), quote(self.by)
+        check = f"ADD CONSTRAINT {name} CHECK ({by} < {_write(end)}) NOT VALID"
+        return f"{alter} DROP CONSTRAINT {name}, {check}"
+
+    def validate_bounds(self) -> str:
+        """The statement that reads all rows, beside writers, so that the swap need not."""
+        return f"ALTER TABLE {self.place} VALIDATE CONSTRAINT {quote(self.bounds)}"
+
+    @property
     def lock(self) -> str:
         """The key of the lock that one program at work on the partitions holds."""
         return f"assise partitions {self.place}"
@@ -205,6 +220,16 @@ class Partitioning:
         return f"DROP TABLE IF EXISTS {quote(self.schema, name)}"
 
 
+def name_bounds(table: str) -> str:
+    """The name of that check, of a table by its bare name."""
+    return f"{table[:51]}_past_bounds".encode()[-MAX_NAME_BYTES:].decode(errors="ignore")
+
+
+def end_first(now: datetime) -> datetime:
+    """Where the first partition of a table that becomes cut ends: the month after the next begins."""
+    return next_begin("month", next_begin("month", begin_of("month", now)))
+
+
 def find_partitioning(name: str, table: Table, *, schema: str) -> Partitioning | None:
     """How a manifest's table is cut; None where it is not."""
     key = PARTITION.of(table)
@@ -242,6 +267,12 @@ def next_begin(every: Period, begin: datetime) -> datetime:
     """
     days = {"day": 1, "week": 7, "month": 31, "year": 366}[every]
     return begin_of(every, begin + timedelta(days=days))
+
+
+def read_check(text: str) -> datetime | None:
+    """The moment before which rows must be by a check, as `pg_get_constraintdef` prints it in UTC."""
+    found = _BOUND.search(text)
+    return _read(found[1]) if found else None
 
 
 def read_bounds(text: str) -> tuple[datetime | None, datetime | None]:
