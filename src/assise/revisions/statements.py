@@ -132,6 +132,7 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
                 is_concurrent |= bool(getattr(command.def_, "concurrent", False))
         case "DropStmt" if node.removeType.name == "OBJECT_TABLE":
             drops += [(quote(*(part.sval for part in name)), "") for name in node.objects]
+            tables = tuple(name for name, _ in drops)
     return Statement(
         text[start:stop],
         start,

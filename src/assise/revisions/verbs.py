@@ -14,7 +14,7 @@ from assise.files import write_file
 from assise.manifest.model import Manifest
 from assise.manifest.sections.views import VIEWS
 from assise.postgres.connection import Connection
-from assise.postgres.partitions import keep_up_partitions
+from assise.postgres.partitions import PartitionRun, keep_up_partitions, move_bounds
 from assise.postgres.server import check_server
 from assise.postgres.snapshot import read_snapshot
 from assise.revisions.alembic import IncludeObject, leave_ours
@@ -245,6 +245,8 @@ class RevisionVerbs:
                 return Applied(connection.target, done, [block.text for block in blocks])
             with hold(connection, manifest.name):
                 todo = self._list_pending(connection, tables, manifest, schema)
+                for each in list_partitionings(manifest, schema):
+                    move_bounds(connection, each, PartitionRun(each.table), log=self.workspace.log)
                 applier = self._applier(connection, tables, manifest, schema, drop)
                 blocks = [block for revision in todo for block in revision.up]
                 applier.check_drops(blocks)

@@ -421,8 +421,7 @@ def reject_bytes(workspace: Workspace, collection: str, offset: int) -> bytes:
     """Return the bytes of one reject, as far as they are kept."""
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
-        load = find_known(connection, manifest)
-        return read_reject(connection, load, collection, offset)
+        return read_reject(connection, find_known(connection, manifest), collection, offset)
 
 
 def _open(

@@ -42,14 +42,6 @@ SELECT count(*) AS found FROM found
 -- Which of some uuids were noted.
 SELECT uuid FROM pg_temp.analytics_stored WHERE uuid = ANY (%(uuids)s::uuid[])
 
--- partitions --
--- Make the partitions of the next months.
-SELECT assise.analytics_partitions()
-
--- partitions_of --
--- Make the partitions of the months of some times.
-SELECT assise.analytics_partitions(%(months)s::timestamptz[])
-
 -- has_objects --
 -- Whether there is an event.
 SELECT EXISTS (SELECT FROM assise.analytics_events)
@@ -65,15 +57,17 @@ DROP TABLE assise.analytics_events, assise.analytics_seen, assise.analytics_iden
     assise.analytics_subscription, assise.analytics_erased, assise.analytics_dropped, assise.analytics_total,
     assise.analytics_object, assise.analytics_session, assise.analytics_cell, assise.analytics_zone;
 DROP SEQUENCE assise.analytics_event_number, assise.analytics_person_number;
-DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old, assise.analytics_count, assise.analytics_recount
+DROP FUNCTION assise.analytics_track, assise.analytics_count, assise.analytics_recount
 
 -- forget_seen --
 -- Forget the uuids of events that came over 30 days ago.
 DELETE FROM assise.analytics_seen WHERE arrived < now() - interval '30 days'
 
--- drop_old --
--- Drop the partitions that are old enough; how many.
-SELECT assise.analytics_drop_old(%(keep)s::interval)
+-- note_dropped --
+-- Note that the events which arrived before a moment go, and until when they happened.
+WITH gone AS (DELETE FROM assise.analytics_dropped RETURNING at),
+    past AS (SELECT at FROM gone UNION ALL SELECT at FROM assise.analytics_events WHERE arrived < %(before)s)
+INSERT INTO assise.analytics_dropped SELECT max(at) FROM past HAVING max(at) IS NOT NULL
 
 -- oldest --
 -- The begin of the oldest month whose events are kept.

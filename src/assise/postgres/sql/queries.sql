@@ -271,6 +271,11 @@ AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datid = d.oid)
 -- How a table is cut into partitions, empty where it is not; nothing where there is no such table.
 SELECT coalesce(pg_get_partkeydef(oid), '') FROM pg_class WHERE oid = to_regclass(%(table)s)
 
+-- bounds_check --
+-- The check of a table that is to be cut and is not yet, and whether its rows were checked.
+SELECT pg_get_constraintdef(c.oid), convalidated FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = conrelid
+WHERE conrelid = to_regclass(%(table)s) AND conname = %(name)s AND contype = 'c' AND relkind = 'r'
+
 -- partitions --
 -- The partitions of a table: name, bounds, and whether one is being detached.
 SELECT relname::text, pg_get_expr(relpartbound, oid), inhdetachpending
