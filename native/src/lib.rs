@@ -14,6 +14,7 @@ pub mod number;
 pub mod plan;
 pub mod profile;
 pub mod read_json;
+pub mod reply;
 pub mod shred;
 
 #[cfg(feature = "module")]

@@ -14,6 +14,7 @@ use crate::digest;
 use crate::extjson;
 use crate::joins;
 use crate::profile;
+use crate::reply;
 use crate::shred;
 
 type Count = (usize, usize, u64, Vec<(u32, u64)>);
@@ -217,6 +218,27 @@ fn fingerprint<'py>(
     Some(found.into_iter().map(|digest| digest.map(|bytes| PyBytes::new(py, &bytes))).collect())
 }
 
+/// Return 8 bytes for each key; or None for the exact way.
+#[pyfunction]
+fn hash_keys<'py>(
+    py: Python<'py>,
+    keys: Vec<PyBackedBytes>,
+) -> Option<Vec<Bound<'py, PyBytes>>> {
+    let hashes = guard(|| keys.iter().map(|key| digest::hash_key(key)).collect::<Vec<_>>())?;
+    Some(hashes.iter().map(|hash| PyBytes::new(py, hash)).collect())
+}
+
+/// Return the id of a cursor and its first documents, and whether all begin with their own ObjectId.
+#[pyfunction]
+fn cut_reply<'py>(
+    py: Python<'py>,
+    cursor: PyBackedBytes,
+) -> Option<(i64, Vec<Bound<'py, PyBytes>>, bool)> {
+    let reply = py.detach(|| guard(|| reply::cut(&cursor).ok()).flatten())?;
+    let documents = reply.documents.into_iter().map(|at| PyBytes::new(py, &cursor[at]));
+    Some((reply.cursor, documents.collect(), reply.is_distinct))
+}
+
 /// Return the documents of texts of Extended JSON; None for a text declined.
 #[pyfunction]
 fn read_texts<'py>(
@@ -252,7 +274,9 @@ mod assise_native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::{find_numbers, fingerprint, read_texts, Assembler, Profiler, Shredder};
+    use super::{
+        cut_reply, find_numbers, fingerprint, hash_keys, read_texts, Assembler, Profiler, Shredder,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -22,6 +22,7 @@ from assise.mongo.cursor import CollectionReader, LiveCollection, read_reply
 from assise.mongo.ranges import EVERYTHING, number_ranges
 from assise.mongo.server import Server
 from assise.mongo.source import LargeChunkError, SourceOptions
+from assise.native import find_native
 
 pytestmark = pytest.mark.contract
 
@@ -186,14 +187,39 @@ def test_what_one_reply_does_not_hold_is_read_by_a_cursor_and_no_other_stays_ope
     assert heard[-1][2]["cursor"]["id"] == 0
 
 
-def test_a_reply_that_is_cut_in_a_document_is_no_reply() -> None:
+@pytest.mark.parametrize("is_native", [True, False])
+def test_a_reply_that_is_cut_in_a_document_is_no_reply(*, is_native: bool) -> None:
     documents = [{"_id": n} for n in range(12)]
     cursor = bson.encode({"firstBatch": documents, "id": Int64(7), "ns": "shop.things"})
-    assert read_reply(cursor) == (7, [bson.encode(each) for each in documents])
+    cut = [bson.encode(each) for each in documents]
+    assert read_reply(cursor, is_native=is_native) == (7, cut, False)
     at = cursor.index(bson.encode(documents[5]))
     for size in (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x10\0\0\0", b"\xff\xff\xff\x7f"):
         broken = cursor[:at] + size + cursor[at + 4 :]
-        assert read_reply(broken) == (0, None)
+        assert read_reply(broken, is_native=is_native) is None
+    for end in range(len(cursor)):
+        assert read_reply(cursor[:end], is_native=is_native) is None
+    assert read_reply(bson.encode({"id": Int64(7)}), is_native=is_native) is None
+
+
+def test_a_reply_tells_whether_object_ids_are_distinct() -> None:
+    ids = [ObjectId() for _ in range(4)]
+
+    def is_distinct(*documents: dict[str, object]) -> bool:
+        cursor = bson.encode({"firstBatch": documents, "id": Int64(0), "ns": "shop.things"})
+        reply = read_reply(cursor)
+        assert reply
+        assert reply.documents == [bson.encode(each) for each in documents]
+        return reply.is_distinct
+
+    some: list[dict[str, object]] = [{"_id": each, "n": 1} for each in reversed(ids)]
+    if find_native():
+        assert is_distinct(*some)
+        assert is_distinct({"_id": ids[0]})
+    assert not is_distinct(*some, {"_id": ids[2], "n": 2})
+    assert not is_distinct(*some, {"_id": 1})
+    assert not is_distinct(*some, {"n": 1, "_id": ObjectId()})
+    assert not is_distinct(*some, {})
 
 
 def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:
