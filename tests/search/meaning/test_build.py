@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.dumps import confirm
 from tests.search.asking import sign_in
 from tests.search.meaning.endpoint import Endpoint, serve_endpoint
 from tests.search.meaning.words import DIMENSIONS, WordEmbedder, open_words
 
+from assise.app import App
 from assise.errors import EmbedderError, UsageError
 from assise.project import Project
 from assise.search.jobs import list_jobs
@@ -272,6 +276,76 @@ def test_no_more_tokens_are_sent_in_a_day_than_may_be(embedded: Project, session
         assert embedded.search.embed()["books"].rows
         everything = [text for each in endpoint.asked[2:] for text in each["input"]]
         assert len(everything) == len({*everything})
+
+
+def test_queries_count_among_the_tokens_of_a_day(embedded: Project, session: Session) -> None:
+    with serve_endpoint() as endpoint:
+        served = f"{{base_url: '{endpoint.url}', model: words, dimensions: {DIMENSIONS}, tokens_a_day: 90000}}"
+        head = f"search: {{embedder: {{openai: {served}}}}}\ntables:"
+        embedded.path.write_text(embedded.path.read_text().replace("tables:", head, 1))
+        embedded.load(None, confirm=confirm)
+        embedded.search.embed()
+        search, query, words = embedded.search, Request("w0 w1", ["books"]), count_tokens("w0 w1")
+        semantic, hybrid = replace(query, method="semantic"), replace(query, method="hybrid")
+
+        def spend(tokens: int) -> None:
+            session.execute("UPDATE _meaning_spent SET tokens = %s", [tokens])
+
+        def read_spent() -> int:
+            return int((session.execute("SELECT tokens FROM _meaning_spent").fetchone() or (0,))[0])
+
+        spend(81_000)
+        session.execute("UPDATE books SET text = 'fresh words' WHERE id = 0")
+        with pytest.raises(EmbedderError, match=r"are spent, but for those that queries keep"):
+            search.embed()
+        assert search.query(semantic, role="admin").results
+        assert read_spent() == 81_000 + words
+        spend(90_000 - 2 * words)
+        asyncio.run(search.compare([("w0 w1", "w0 w1")]))
+        endpoint.asked.clear()
+        assert search.retrieve(semantic, role="admin").passages
+        assert (read_spent(), len(endpoint.asked)) == (90_000, 1)
+        with pytest.raises(EmbedderError, match=r"the 90,000 tokens that words@.* are spent"):
+            search.query(semantic, role="admin")
+        found = search.query(hybrid, role="admin")
+        assert found.results
+        assert found.warning is not None
+        assert "are spent" in found.warning
+        with pytest.raises(EmbedderError, match="are spent"):
+            asyncio.run(search.compare([("w0 w1", "w0 w1")]))
+        assert (read_spent(), len(endpoint.asked)) == (90_000, 1)
+
+
+def test_an_application_spends_the_tokens_of_a_day_as_well(
+    embedded: Project, session: Session, database: str
+) -> None:
+    with serve_endpoint() as endpoint:
+        served = f"{{base_url: '{endpoint.url}', model: words, dimensions: {DIMENSIONS}, tokens_a_day: 90000}}"
+        head = f"search: {{embedder: {{openai: {served}}}}}\ntables:"
+        embedded.path.write_text(embedded.path.read_text().replace("tables:", head, 1))
+        embedded.load(None, confirm=confirm)
+        embedded.search.embed()
+        session.execute("UPDATE _meaning_spent SET tokens = %s", [90_000 - 3 * count_tokens("w0")])
+        endpoint.asked.clear()
+
+        async def run() -> None:
+            async with App(
+                embedded.path, urls={"app": make_conninfo(database, user="apptest_app")}
+            ) as app:
+                assert (await app.search("w0", method="hybrid")).warning is None
+                assert len(await app.search.embed(["w0"])) == 1
+                assert await app.search.compare([("w0", "w0")]) == [pytest.approx(1, abs=0.01)]
+                assert "are spent" in str((await app.search("w0", method="hybrid")).warning)
+                with pytest.raises(EmbedderError, match="are spent"):
+                    await app.search.embed(["w0"])
+
+        asyncio.run(run())
+        assert len(endpoint.asked) == 3
+        roles = "SELECT search_spend('words@' || %s, -90000, 90000)"
+        session.execute(roles, [f"{endpoint.url.split('/')[2]}/{DIMENSIONS}"])
+        assert session.execute("SELECT tokens FROM _meaning_spent").fetchall() == [(90_000,)]
+        session.execute("SELECT search_spend('other', 1, 90000)")
+        assert session.execute("SELECT count(*) FROM _meaning_spent").fetchall() == [(1,)]
 
 
 def test_texts_go_to_another_machine_when_that_was_agreed_to(

@@ -25,12 +25,14 @@ FUNCTION = "search_by_meaning"
 BY_MEANING = "text, text, text[], integer, jsonb, text, jsonb"
 MODEL = "search_model"
 SIMILAR = "search_similar"
+SPEND = "search_spend"
 CALLED = {
     FUNCTION: ("by_meaning", BY_MEANING),
     SIMILAR: ("similar", "text, jsonb, text[], integer, jsonb, double precision"),
     MODEL: ("model", ""),
+    SPEND: ("spend", "text, bigint, bigint"),
 }
-"""The functions that users call, each with its block and the types of its arguments."""
+"""The functions that applications call, each with its block and the types of its arguments."""
 
 SIGNATURES = {"withdraw": "text, jsonb[], boolean", "near": "text, text, integer, jsonb, jsonb"}
 MOST_COVERED = 1_300
@@ -330,6 +332,7 @@ def write_statement(table: EmbeddedTable, name: str, passages: str = "") -> str:
         "passages": passages,
         "passages_text": quote_text(passages),
         "near_index": quote(f"{bare}_near"),
+        "near_place": quote(schema, f"{bare}_near"),
         "near_text": quote_text(quote(schema, f"{bare}_near")),
         "v": quote(table.vector),
     }
