@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod codec;
 pub mod digest;
 pub mod extjson;
+pub mod frames;
 pub mod give;
 pub mod joins;
 pub mod json;

@@ -12,6 +12,7 @@ use crate::plan::Plan;
 use crate::assemble;
 use crate::digest;
 use crate::extjson;
+use crate::frames;
 use crate::joins;
 use crate::profile;
 use crate::reply;
@@ -239,6 +240,24 @@ fn cut_reply<'py>(
     Some((reply.cursor, documents.collect(), reply.is_distinct))
 }
 
+/// Return the borders of consecutive documents in `data`, from `start` on and up to `stop`.
+#[pyfunction]
+fn find_borders(data: &[u8], start: usize, stop: usize) -> Vec<usize> {
+    frames::find_borders(&data[..stop.min(data.len())], start)
+}
+
+/// Return documents by their borders in `data`, each with its offset; `data` begins at `base`.
+#[pyfunction]
+fn cut_documents<'py>(
+    py: Python<'py>,
+    data: &[u8],
+    base: u64,
+    borders: Vec<usize>,
+) -> Vec<(u64, Bound<'py, PyBytes>)> {
+    let cut = |pair: &[usize]| (base + pair[0] as u64, PyBytes::new(py, &data[pair[0]..pair[1]]));
+    borders.windows(2).map(cut).collect()
+}
+
 /// Return the documents of texts of Extended JSON; None for a text declined.
 #[pyfunction]
 fn read_texts<'py>(
@@ -275,7 +294,8 @@ mod assise_native {
 
     #[pymodule_export]
     use super::{
-        cut_reply, find_numbers, fingerprint, hash_keys, read_texts, Assembler, Profiler, Shredder,
+        cut_documents, cut_reply, find_borders, find_numbers, fingerprint, hash_keys, read_texts,
+        Assembler, Profiler, Shredder,
     };
 
     #[pymodule_init]

@@ -26,10 +26,10 @@ from assise.infer.readings import INTS, NUMBERS, choose_whole
 from assise.infer.references import find_references
 from assise.infer.relations import Relations
 from assise.infer.tree import PathProfile
+from assise.manifest.layout import IS_NULL
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import shorten
 from assise.manifest.paths import format_child_path, format_path
-from assise.manifest.sections.absent import IS_NULL
 from assise.manifest.sections.postgres import Postgres, Urls
 from assise.types.table import PROPOSED
 from assise.wording import count_of, escape

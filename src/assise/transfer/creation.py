@@ -33,7 +33,7 @@ from assise.schema.sql import (
     quote,
     quote_table,
 )
-from assise.transfer import born, ledger
+from assise.transfer import born, comments, ledger
 from assise.transfer.followed import move
 from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
@@ -89,10 +89,10 @@ def begin(
             is_whole = _create_some(connection, load, 0, texts)
             if is_whole:
                 try_objects(connection, [*list_formulas(manifest, schema), *objects])
-                ledger.apply_comments(connection, load, manifest)
+                comments.apply_comments(connection, load, manifest)
     if not is_whole:
         create_rest(connection, load, texts)
-        ledger.apply_manifest(connection, load, manifest)
+        comments.apply_manifest(connection, load, manifest)
     return load
 
 

@@ -34,7 +34,7 @@ from assise.postgres.server import check_server
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
-from assise.transfer import born, creation, export, ledger
+from assise.transfer import born, comments, creation, export, ledger
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
@@ -255,7 +255,7 @@ def load(
             if not found.is_revised:
                 born.apply_tables(connection, found, manifest, log=workspace.log)
             if not found.is_revised and (
-                count := ledger.apply_manifest(connection, found, manifest)
+                count := comments.apply_manifest(connection, found, manifest)
             ):
                 workspace.log(f"{count_of(count, 'comment')} changed in place")
             _prepare_again(workspace, connection, found, source)

@@ -28,14 +28,15 @@ PATIENCE_S = 5
 """Seconds to wait for workers to disconnect from the server."""
 
 BOOT = """
-import json, sys
+import gc, json, sys
+gc.set_threshold(200_000, 20, 20)
 line = sys.stdin.buffer.readline()
 if line.endswith(b"\\n"):
     sys.path[:] = json.loads(line)
     from assise.transfer.workers.worker import main
     main()
 """
-"""The program of a worker. Its first line is the path of imports.
+"""The program of a worker. Its first line is the path of imports. Garbage is rare: see `cli`.
 
 When the command is stopped before it has written that line, there is nothing to do.
 """
