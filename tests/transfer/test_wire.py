@@ -101,7 +101,7 @@ PROFILES_WITHOUT_A_SERVER = """
 import sys
 from assise.transfer.workers import worker
 assert not {"psycopg", "assise.transfer.load", "assise.infer.profile"} & sys.modules.keys()
-worker._make_work({"work": "profile", "source": {"kind": "none"}, "paths": 1, "targets": {}}, None)
+worker._make_work({"work": "profile", "source": {"kind": "none"}, "paths": 1, "targets": {}, "composites": {}}, None)
 assert not {"psycopg", "assise.transfer.load"} & sys.modules.keys()
 """
 
@@ -124,11 +124,11 @@ def test_a_worker_starts_when_there_is_work_for_it(tmp_path: Path) -> None:
     end = replace(tasks[0], start=tasks[0].stop, chunk=None)
     before = list_children()
     with Pool(3) as workers:
-        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}))
+        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}, {"users": []}))
         assert [*workers.run([end])] == [(end, {})]
         workers.rest()
         assert list_children() == before
-        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}))
+        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}, {"users": []}))
         [(_, result)] = workers.run([replace(task, recorded=None) for task in tasks])
         assert result["documents"] == 2
         assert len(list_children() - before) == 1

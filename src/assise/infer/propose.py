@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from assise.infer import legacy
+from assise.infer.composites import find_composites
 from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
     AnyField,
@@ -109,7 +110,9 @@ def propose(
     relations.add_indexes(tables, metadata, has_parser=has_parser)
     relations.add_references(references)
     relations.add_child_keys(joins, references)
-    relations.suggest_composites()
+    composites = {collection: profile.composites for collection, profile in profiles.items()}
+    whole = {collection: each.is_whole for collection, each in joins.items()}
+    relations.add_composites(composites, find_composites(composites, whole))
     server = Postgres(main=Urls(url=postgres))
     manifest = Manifest(assise=1, name=name, postgres=server, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)
