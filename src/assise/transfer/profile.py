@@ -41,6 +41,9 @@ class ProfileWork:
         facts = {"paths": self._paths, "targets": self._targets}
         return {"work": "profile", "source": self._source.describe(), **facts}
 
+    def cancel(self) -> None:
+        """Do nothing: it waits for no server."""
+
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Do chunk after chunk."""
         return [self.run(task) for task in tasks]
