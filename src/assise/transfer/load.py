@@ -217,6 +217,10 @@ class LoadWork:
             **ledger.describe_load(self._connection, self._load),
         }
 
+    def cancel(self) -> None:
+        """Cancel the statement that runs."""
+        self._connection.cancel()
+
     def run(self, task: Task) -> Result:
         """Load a chunk and return its figures; nothing of one that is loaded already.
 

@@ -57,7 +57,7 @@ from assise.transfer.sources import (
 )
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
-from assise.transfer.workers.pool import Workers, start_workers
+from assise.transfer.workers.pool import Workers
 from assise.wording import count_of, nearest
 from assise.workspace import CONFIRM, Workspace, read_sql
 
@@ -474,7 +474,7 @@ def _working(
     """Start workers, or go on with those of the verb that calls this one."""
     if begun is not None:
         return nullcontext(begun.workers)
-    return start_workers(_count_workers(workspace, source))
+    return Workers(_count_workers(workspace, source))
 
 
 def _count_workers(workspace: Workspace, source: Source) -> int:

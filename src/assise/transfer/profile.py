@@ -56,6 +56,9 @@ class ProfileWork:
         }
         return {"work": "profile", "source": self._source.describe(), **facts}
 
+    def cancel(self) -> None:
+        """Do nothing: it waits for no server."""
+
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Do chunk after chunk."""
         return [self.run(task) for task in tasks]
