@@ -65,7 +65,7 @@ SIGNATURES = {
     "index": "",
     "complete": "text, integer, text",
     "own": "",
-    "known": "text[], bigint[], bigint[], integer, text",
+    "known": "text[], bigint[], bigint[], integer",
     "begun": "text, integer",
     "has_words": "text[]",
     "nearest": "text, jsonb",

@@ -157,6 +157,7 @@ def _rank_rows(table: Searched) -> dict[str, str]:
         "is_tenant": "true" if table.search.statistics == "tenant" else "false",
         "live": quote_text(live),
         "rule": quote_text(rule),
+        "is_seen": f"CASE WHEN {sees_all(table.rules)} THEN {live} ELSE {rule} END",
         "sees_all": sees_all(table.rules),
         "row_score": quote_text(table.score_row("$7")),
         "row_score_static": table.score_row("_vector"),
