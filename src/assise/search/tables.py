@@ -125,7 +125,7 @@ def _check_conditions(connection: Connection, rules: AccessRules, vector: str | 
     """
     for table in find_embedded(rules, vector):
         try:
-            connection.execute(f"SELECT {table.is_wanted('t')} FROM {table.rows.place} AS t LIMIT 0")
+            connection.execute(table.read_condition)
         except RefusedError as error:
             raise UsageError(
                 f"{table.name}.embed.where cannot be used: {error.message}",
