@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from assise.errors import TargetError, UsageError
+from assise.errors import RefusedError, TargetError, UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH
 from assise.postgres import bookkeeping
@@ -16,7 +16,7 @@ from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.access import AccessRules
 from assise.schema.managed import Managed
-from assise.schema.search.meaning import holds_meaning
+from assise.schema.search.meaning import find_embedded, holds_meaning
 from assise.schema.search.objects import (
     EXTENSIONS,
     list_data,
@@ -62,6 +62,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         extensions += _make_extensions(connection, tables.schema, log)
     _check_languages(connection, tables.manifest)
     vector = find_vector(connection)
+    _check_conditions(connection, AccessRules(tables.manifest, tables.schema), vector)
     synonyms = read_synonyms(tables.manifest, tables.home)
     wanted = list_search_objects(tables.manifest, tables.schema, vector=vector, synonyms=synonyms)
     wanted = [*extensions, *wanted]
@@ -114,6 +115,22 @@ def _check_languages(connection: Connection, manifest: Manifest) -> None:
                     " nor a text search configuration of the server",
                     remedy="Write fr, en, code, or what SELECT cfgname FROM pg_ts_config lists.",
                 )
+
+
+def _check_conditions(connection: Connection, rules: AccessRules, vector: str | None) -> None:
+    """Check that the server can read the condition of each `embed`, which triggers will.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    for table in find_embedded(rules, vector):
+        try:
+            connection.execute(table.read_condition)
+        except RefusedError as error:
+            raise UsageError(
+                f"{table.name}.embed.where cannot be used: {error.message}",
+                remedy="Write a condition on columns of the table, such as role = 'user'.",
+            ) from error
 
 
 def find_vector(connection: Connection) -> str | None:

@@ -226,6 +226,79 @@ def test_without_pgvector_words_are_searched_and_the_rest_is_told(
         project.search.query(Request("w0", ["books"], method="semantic"), role="admin")
 
 
+@pytest.mark.parametrize("condition", ["kind = 'user'", "name =", "name", "1 / 0 = name"])
+def test_a_condition_that_the_server_cannot_read_is_told(
+    embedded: Project, session: Session, condition: str
+) -> None:
+    whole, fields = embedded.path.read_text(), "embed: [name, text]"
+    assert fields in whole
+    made = 'embed: {{field: [name, text], where: "{}"}}'.format
+    embedded.path.write_text(whole.replace(fields, made(condition)))
+    with pytest.raises(
+        UsageError, match=r"signs\.embed\.where cannot be used: (.|\n)*such as role"
+    ):
+        embedded.load(None, confirm=confirm)
+    session.execute("UPDATE signs SET text = 'users write on'")
+    embedded.path.write_text(whole.replace(fields, made("name = 'x'")))
+    embedded.load(None, confirm=confirm)
+
+
+def test_a_graph_that_was_left_in_the_middle_is_made_again(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No query reads one that is not whole, and it stays when its making is stopped."""
+    monkeypatch.setattr("assise.search.meaning.build.GRAPH", 100)
+    is_whole = "SELECT indisvalid FROM pg_index WHERE indexrelid::regclass::text ~ '_near'"
+    with open_words(embedded, WordEmbedder()) as builder:
+        builder.tidy(is_changed=True)
+        assert session.execute(is_whole).fetchall() == [(True,)]
+        session.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text ~ '_near'"
+        )
+        builder.tidy(is_changed=True)
+    assert session.execute(is_whole).fetchall() == [(True,)]
+
+
+@pytest.mark.parametrize(("cache", "is_told"), [("4GB", False), ("1MB", True)])
+def test_a_graph_is_built_in_memory_as_far_as_the_server_has_it(
+    embedded: Project,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    cache: str,
+    is_told: bool,
+) -> None:
+    """PostgreSQL allows 64 MB by itself, and pgvector tells what does not fit."""
+    monkeypatch.setattr("assise.search.meaning.build.GRAPH", 100)
+    session.execute(
+        "INSERT INTO books (id, user_id, title) SELECT n, 1, 'w' || n FROM generate_series(900, 2899) AS n"
+    )
+    told = list[str]()
+    with open_words(embedded, WordEmbedder()) as builder:
+        own = builder.connection._connection  # noqa: SLF001
+        own.add_notice_handler(lambda each: told.append(str(each.message_primary)))
+        own.execute("SET maintenance_work_mem = '1MB'")
+        own.execute(f"SET effective_cache_size = '{cache}'".encode())
+        builder.build()
+    assert any("no longer fits into maintenance_work_mem" in each for each in told) == is_told
+
+
+def test_a_graph_is_built_where_processes_cannot_share_memory(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory of several processes is taken at once, of a file system that may be small."""
+    monkeypatch.setattr("assise.search.meaning.build.GRAPH", 100)
+    monkeypatch.setattr("assise.search.meaning.build.NEIGHBOUR_BYTES", 10**12)
+    (place,) = session.execute("SELECT place FROM _meaning_models").fetchone() or ("",)
+    session.execute(f"ALTER TABLE {place} SET (parallel_workers = 2)")
+    with open_words(embedded, WordEmbedder()) as builder:
+        builder.connection.execute("SET effective_cache_size = '4096GB'")
+        builder.tidy(is_changed=True)
+        assert builder.connection.execute("SHOW max_parallel_maintenance_workers") != [("0",)]
+    is_whole = "SELECT indisvalid FROM pg_index WHERE indexrelid::regclass::text ~ '_near'"
+    assert session.execute(is_whole).fetchall() == [(True,)]
+
+
 class WideEmbedder(WordEmbedder):
     """The same with 1,536 dimensions, of which most are 0."""
 

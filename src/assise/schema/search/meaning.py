@@ -72,6 +72,11 @@ class EmbeddedTable:
             return "true"
         return f"coalesce((SELECT ({self.embed.where}) FROM (SELECT {row}.*) AS x), false)"
 
+    @property
+    def read_condition(self) -> str:
+        """The statement that reads this of no row."""
+        return f"SELECT {self.is_wanted('t')} FROM {self.rows.place} AS t LIMIT 0"
+
     def scope_of(self, row: str) -> str:
         """Whose rows a row is found among: its table and owner; NULL where it is deleted."""
         begin = f"{quote_text(json.dumps(self.name, ensure_ascii=False))}::text"

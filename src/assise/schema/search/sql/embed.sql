@@ -94,7 +94,7 @@ VACUUM (ANALYZE) {passages}
 -- What is asked for, up to half of what the server has for files; never less than it allows by itself.
 SELECT set_config('maintenance_work_mem', greatest(
     pg_size_bytes(current_setting('maintenance_work_mem')),
-    least(%(memory)s, pg_size_bytes(current_setting('effective_cache_size')) / 2)
+    least(%(memory)s, pg_size_bytes(current_setting('effective_cache_size')) / 2, 1024 * 2147483647::int8)
 ) / 1024 || 'kB', false)
 
 -- drop_near --
