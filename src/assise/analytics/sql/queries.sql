@@ -1,20 +1,22 @@
 -- track --
--- Keep events that are not known yet; how many.
+-- Keep events that are not known yet; how many. Each value of a field has a mark before it.
 SELECT assise.analytics_track(
-    %(uuids)b::uuid[], %(events)b::text[], %(ids)b::text[], %(ats)b::timestamptz[], %(sents)b::text[],
-    %(sessions)s::text[], %(traffics)b::text[], %(properties)b::text[]
+    %(uuids)b::uuid[], (string_to_array(%(events)s, %(mark)s))[2:], (string_to_array(%(ids)s, %(mark)s))[2:],
+    %(ats)b::timestamptz[], (string_to_array(%(sents)s, %(mark)s))[2:], (string_to_array(%(sessions)s, %(mark)s, ''))[2:],
+    (string_to_array(%(traffics)s, %(mark)s))[2:], (string_to_array(%(properties)s, %(mark)s))[2:]
 ) AS kept
 
 -- track_history --
 -- Keep events of before that are not known yet; how many.
 SELECT assise.analytics_track(
-    %(uuids)b::uuid[], %(events)b::text[], %(ids)b::text[], %(ats)b::timestamptz[], %(sents)b::text[],
-    %(sessions)s::text[], %(traffics)b::text[], %(properties)b::text[], true
+    %(uuids)b::uuid[], (string_to_array(%(events)s, %(mark)s))[2:], (string_to_array(%(ids)s, %(mark)s))[2:],
+    %(ats)b::timestamptz[], (string_to_array(%(sents)s, %(mark)s))[2:], (string_to_array(%(sessions)s, %(mark)s, ''))[2:],
+    (string_to_array(%(traffics)s, %(mark)s))[2:], (string_to_array(%(properties)s, %(mark)s))[2:], true
 ) AS kept
 
 -- count_new --
 -- How many of some events of before would be kept.
-SELECT count(DISTINCT uuid) FROM unnest(%(uuids)s::uuid[], %(ids)s::text[], %(ats)s::timestamptz[]) AS g (uuid, distinct_id, at)
+SELECT count(DISTINCT uuid) FROM unnest(%(uuids)s::uuid[], (string_to_array(%(ids)s, %(mark)s))[2:], %(ats)s::timestamptz[]) AS g (uuid, distinct_id, at)
 WHERE NOT EXISTS (SELECT FROM assise.analytics_seen AS s WHERE s.uuid = g.uuid)
     AND NOT EXISTS (SELECT FROM assise.analytics_erased AS x WHERE x.id = sha256(convert_to(g.distinct_id, 'UTF8')) AND g.at <= x.at)
 
