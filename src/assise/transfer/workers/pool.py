@@ -59,6 +59,9 @@ class Inline:
         """Do this work from now on."""
         self._work = work
 
+    def prepare(self, work: str, count: int) -> None:
+        """Do nothing: this process runs already."""
+
     def rest(self) -> None:
         """Do nothing: there is no session of its own to end."""
 
@@ -71,7 +74,7 @@ class Inline:
 class Pool:
     """Worker processes, which have ended when the block ends. After an error it is of no use.
 
-    Each starts with the first tasks that are left for it.
+    Each starts with the first tasks that are left for it, unless it was prepared.
     """
 
     def __init__(self, count: int) -> None:
@@ -91,6 +94,15 @@ class Pool:
                 worker.close()
         for worker in self._workers:
             worker.end(patience_s=PATIENCE_S if kind is None else 0)
+
+    def prepare(self, work: str, count: int) -> None:
+        """Start up to `count` workers, which will all be needed, while this process does other things.
+
+        They import what this kind of work needs.
+        """
+        for worker in self._workers[:count]:
+            worker.begin({"work": work})
+            worker.start()
 
     def begin(self, work: Work) -> None:
         """Have every worker process make the same work anew, and do it from now on."""
@@ -200,6 +212,15 @@ class _Worker:
         if self._process is not None:
             self._send(description)
 
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the process, if it does not run yet.
+
+        Raises:
+            WorkerError: it cannot be started, or the pool has ended.
+        """
+        with self._starting:
+            return self._process or self._start()
+
     def _start(self) -> subprocess.Popen[bytes]:
         if self._is_over:
             raise WorkerError("the pool of workers has ended")
@@ -239,8 +260,7 @@ class _Worker:
         """
         if all(task.is_end for task in tasks):
             return [{} for _ in tasks]
-        with self._starting:
-            process = self._process or self._start()
+        process = self.start()
         try:
             self._input.write(json.dumps({"tasks": len(tasks)}).encode() + b"\n")
             for task in tasks:
