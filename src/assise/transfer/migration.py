@@ -243,35 +243,30 @@ def load(
             place = _remembered(found) if manifest.roots else ADDRESS
         source = begun.source if begun else _open(workspace, place, options)
         check_held(manifest, source, workspace.log)
-        if found is None:
-            is_inferred = begun is not None and begun.is_inferred
-            current = _begin(
-                workspace, connection, manifest, source, options, is_inferred=is_inferred
-            )
-        else:
-            creation.create_rest(connection, found, read_sql(workspace.path, manifest))
-            ledger.check_unchanged(connection, found, manifest.layout)
-            check_owner(workspace, manifest, found)
-            if not found.is_revised:
-                born.apply_tables(connection, found, manifest, log=workspace.log)
-            if not found.is_revised and (
-                count := comments.apply_manifest(connection, found, manifest)
-            ):
-                workspace.log(f"{count_of(count, 'comment')} changed in place")
-            _prepare_again(workspace, connection, found, source)
-            current = found
-        report = Report(source.address, connection.target, was_done=current.is_finished)
         with _working(workspace, source, begun) as workers:
-            report.collections = load_source(
-                connection, current, source, workers, log=workspace.log, progress=workspace.progress
-            )
-            if current.is_revised:
-                make_parts(workspace, connection, current, manifest)
+            if found is None:
+                begun = begun or Begun(source, workers)
+                found = _begin(workspace, connection, manifest, begun, options)
             else:
-                make_rest(workspace, connection, current, source, manifest, report, workers)
-        ledger.remember_source(connection, current, source.address)
+                creation.create_rest(connection, found, read_sql(workspace.path, manifest))
+                ledger.check_unchanged(connection, found, manifest.layout)
+                check_owner(workspace, manifest, found)
+                if not found.is_revised:
+                    born.apply_tables(connection, found, manifest, log=workspace.log)
+                    if count := comments.apply_manifest(connection, found, manifest):
+                        workspace.log(f"{count_of(count, 'comment')} changed in place")
+                _prepare_again(workspace, connection, found, source)
+            report = Report(source.address, connection.target, was_done=found.is_finished)
+            report.collections = load_source(
+                connection, found, source, workers, log=workspace.log, progress=workspace.progress
+            )
+            if found.is_revised:
+                make_parts(workspace, connection, found, manifest)
+            else:
+                make_rest(workspace, connection, found, source, manifest, report, workers)
+        ledger.remember_source(connection, found, source.address)
     for each in report.collections:
-        report.misfits += find_misfits(each.columns, current.layout)
+        report.misfits += find_misfits(each.columns, found.layout)
     report.seconds = perf_counter() - started
     return report
 
@@ -479,21 +474,25 @@ def _working(
 
 def _count_workers(workspace: Workspace, source: Source) -> int:
     """As many as the user gives; else one for each core, fewer for a small source."""
-    given = workspace.setting(WORKERS)
+    few = min(count_cores(), MOST_WORKERS, max(1, _count_needed(source)))
+    return workspace.setting(WORKERS) or few
+
+
+def _count_needed(source: Source) -> int:
+    """How many workers have work that is worth their start."""
     size = sum(collection.size for collection in source.collections if collection.is_listed)
-    return given or min(count_cores(), MOST_WORKERS, 1 + size // WORKER_BYTES)
+    return -(-size // WORKER_BYTES)
 
 
 def _begin(
     workspace: Workspace,
     connection: Connection,
     manifest: Manifest,
-    source: Source,
+    begun: Begun,
     options: SourceOptions,
-    *,
-    is_inferred: bool,
 ) -> Load:
-    """Create ledger and tables; a server that is not the embedded one only after a yes."""
+    """Create ledger and tables, on a server that is not the embedded one after a yes; start workers."""
+    source = begun.source
     if not workspace.is_embedded(manifest):
         question = ask_to_begin(connection, manifest)
         if not workspace.confirm(question):
@@ -501,10 +500,11 @@ def _begin(
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
     views = source.views if isinstance(source, LiveSource) else ()
     survey = _prepare(workspace, source, names, chunk_bytes)
-    if not is_inferred:
+    if not begun.is_inferred:
         ask_of_empty(workspace, manifest, source)
     if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
         workspace.owner.check_manifest(workspace.path, manifest, check_server(connection))
+    begun.workers.prepare("load", _count_needed(source))
     return creation.begin(
         connection,
         manifest,

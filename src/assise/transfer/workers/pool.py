@@ -47,7 +47,7 @@ class Workers:
     """This process and worker processes beside it, `count` in all.
 
     The others have ended when the block ends. After an error they are of no use. Each starts with
-    the first tasks that are left for it.
+    the first tasks that are left for it, unless it was prepared.
     """
 
     _work: Work
@@ -69,6 +69,15 @@ class Workers:
                 worker.close()
         for worker in self._others:
             worker.end(patience_s=PATIENCE_S if kind is None else 0)
+
+    def prepare(self, work: str, count: int) -> None:
+        """Start what is missing of `count` workers, which will all be needed.
+
+        They import what this kind of work needs while this process does other things.
+        """
+        for worker in self._others[: count - 1]:
+            worker.begin({"work": work})
+            worker.start()
 
     def begin(self, work: Work) -> None:
         """Do this work from now on; every worker process makes it anew."""
@@ -207,6 +216,15 @@ class _Worker:
         if self._process is not None:
             self._send(description)
 
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the process, if it does not run yet.
+
+        Raises:
+            WorkerError: it cannot be started, or the pool has ended.
+        """
+        with self._starting:
+            return self._process or self._start()
+
     def _start(self) -> subprocess.Popen[bytes]:
         if self._is_over:
             raise WorkerError("the pool of workers has ended")
@@ -246,8 +264,7 @@ class _Worker:
         """
         if all(task.is_end for task in tasks):
             return [{} for _ in tasks]
-        with self._starting:
-            process = self._process or self._start()
+        process = self.start()
         try:
             self._input.write(json.dumps({"tasks": len(tasks)}).encode() + b"\n")
             for task in tasks:
