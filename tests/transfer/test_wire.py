@@ -55,7 +55,10 @@ def test_a_task_with_its_chunk_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int
 ) -> None:
     for task in tasks_of(tmp_path_factory.mktemp("app"), data, size):
-        assert read(written(task)) == task
+        found = read(written(task))
+        assert found == task
+        assert found.chunk and task.chunk
+        assert found.chunk.digest == task.chunk.digest
         without = replace(task, chunk=None, recorded=None, is_last_try=True)
         assert read(written(without)) == without
 
@@ -121,9 +124,11 @@ def test_an_error_of_a_worker_process_keeps_class_fields_and_causes(failing: Wor
 
 PROFILES_WITHOUT_A_SERVER = """
 import sys
+from importlib import import_module
 from assise.transfer.workers import worker
 assert not {"psycopg", "assise.transfer.load", "assise.infer.profile"} & sys.modules.keys()
-worker._make_work({"work": "profile", "source": {"kind": "none"}, "paths": 1, "targets": {}, "composites": {}}, None)
+module = import_module(worker.WORKS["profile"])
+module.make_work({"work": "profile", "source": {"kind": "none"}, "paths": 1, "targets": {}, "composites": {}}, None)
 assert not {"psycopg", "assise.transfer.load"} & sys.modules.keys()
 """
 

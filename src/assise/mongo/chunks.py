@@ -28,7 +28,7 @@ class Chunk:
 
     start: int
     stop: int
-    hashed: str | Sequence[bytes]
+    hashed: str | Sequence[bytes] = field(compare=False)
     documents: list[Document]
     runs: list[Run]
     position: int

@@ -75,7 +75,7 @@ class Workers:
 
         They import what this kind of work needs while this process does other things.
         """
-        for worker in self._others[: count - 1]:
+        for worker in self._others[: max(0, count - 1)]:
             worker.begin({"work": work})
             worker.start()
 
