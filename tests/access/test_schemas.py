@@ -68,7 +68,7 @@ tables:
     primary_key: id
     access: {members: {table: core.members, user: user_id, group: team}}
     columns: {id: {type: int4, from: _id}, team: text}
-  templates:
+  public.templates:
     collection: templates
     primary_key: id
     access: {public: read}
@@ -228,6 +228,11 @@ GAPS = [
         "ALTER POLICY app_read ON core.projects USING (true)",
         "rule_altered",
         "app_read of core.projects",
+    ),
+    (
+        "ALTER POLICY app_read ON templates USING (false)",
+        "rule_altered",
+        "app_read of public.templates",
     ),
     ("DROP FUNCTION core.projects_delete", "rule_altered", "core.projects_delete"),
     (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from assise.errors import TargetError
+from assise.errors import TargetError, UsageError
 from assise.manifest.layout import Layout
 from assise.manifest.model import Manifest
 from assise.manifest.names import split_table
@@ -59,11 +59,12 @@ def begin(
     Raises:
         TargetError: a table or an index of the manifest exists already, or a function that is not
         ours, or the schema `assise` is another role's. ManifestError: the server refuses a
-        constraint, an index or a default. Nothing was written.
+        constraint, an index or a default. UsageError: a table has two names. Nothing was written.
     """
     schema, layout = check_server(connection), manifest.layout
     tables = [*(table.table for table in all_layouts(layout)), *manifest.born]
     objects = list_objects(manifest, schema)
+    _check_twice(tables, schema)
     with bookkeeping.lock(connection):
         bookkeeping.check_access(connection, bookkeeping.WRITING)
         _check_schemas(connection, manifest.schemas)
@@ -184,6 +185,16 @@ def _create_some(connection: Connection, load: Load, created: int, texts: Sequen
     parameters = {"load_id": load.id, "created": None if is_whole else stop}
     connection.execute(QUERIES["set_created"], parameters)
     return is_whole
+
+
+def _check_twice(tables: Sequence[str], schema: str) -> None:
+    for name in tables:
+        if f"{schema}.{name}" in tables:
+            raise UsageError(
+                f"tables {name!r} and {f'{schema}.{name}'!r} of the manifest are one: names without"
+                f" a schema are in {schema}",
+                remedy="Rename one of them.",
+            )
 
 
 def _check_schemas(connection: Connection, names: list[str]) -> None:
