@@ -82,8 +82,10 @@ def test_rights_that_outlive_their_transaction_are_seen(
 ) -> None:
     begin = Rights.begin
 
-    def begin_for_good(*arguments: object) -> bytes:
-        return begin(*arguments).replace(b", true)", b", false)")  # type: ignore[arg-type]
+    def begin_for_good(*arguments: object) -> list[bytes]:
+        texts = begin(*arguments)  # type: ignore[arg-type]
+        texts = [text.replace(b", true)", b", false)") for text in texts]
+        return [text.replace(b"SET LOCAL", b"SET SESSION") for text in texts]
 
     monkeypatch.setattr(Rights, "begin", begin_for_good)
     with pytest.raises(AssertionError):

@@ -42,8 +42,10 @@ def test_rights_that_outlive_their_transaction_are_seen(
 
     def begin_for_good(
         rights: Rights, context: psycopg.AsyncConnection[Any], position: str | None
-    ) -> bytes:
-        return begin(rights, context, position).replace(b", true)", b", false)")
+    ) -> list[bytes]:
+        texts = begin(rights, context, position)
+        texts = [text.replace(b", true)", b", false)") for text in texts]
+        return [text.replace(b"SET LOCAL", b"SET SESSION") for text in texts]
 
     monkeypatch.setattr(Rights, "begin", begin_for_good)
     with pytest.raises(AssertionError):

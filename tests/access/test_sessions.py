@@ -108,7 +108,9 @@ def test_rights_are_one_message_with_every_setting(database: str) -> None:
         assert others == [f"SELECT {', '.join(calls)}"]
 
 
-def test_the_end_commits_and_an_error_rolls_back(act: Callable[..., object], query: Query) -> None:
+def test_the_end_commits_and_an_error_rolls_back(
+    act: Callable[..., object], query: Query, caplog: pytest.LogCaptureFixture
+) -> None:
     insert = "INSERT INTO projects (id, user_id, name) VALUES (%s, 1, 'new')"
 
     async def use(app: App) -> None:
@@ -135,6 +137,7 @@ def test_the_end_commits_and_an_error_rolls_back(act: Callable[..., object], que
 
     act(use)
     assert query("SELECT id FROM projects WHERE id >= 900") == [(900,)]
+    assert not caplog.records, "the pool had to clean up"
 
 
 ENDS = [
@@ -156,6 +159,26 @@ def test_sql_that_ends_the_transaction_is_an_error(
             assert await db.fetch_value(OWN) == SEEN
 
     act(use)
+
+
+def test_an_end_on_the_raw_connection_is_seen_by_the_next_statement_and_by_the_end(
+    act: Callable[..., object],
+) -> None:
+    """A statement behind it would have no rights, and would stand in no transaction."""
+    ended = "ended the transaction of the session"
+
+    async def use(app: App) -> None:
+        with pytest.raises(UsageError, match=ended):
+            async with app.session(user_id=1) as db:
+                await db.connection.execute("COMMIT")
+        async with app.session(user_id=1) as db:
+            await db.connection.execute("ROLLBACK")
+            with pytest.raises(UsageError, match=ended):
+                await db.execute("SELECT 1")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        act(use)
 
 
 def test_parts_of_a_session_are_rolled_back_to_savepoints(
@@ -221,7 +244,7 @@ def test_what_a_transaction_does_not_end_stays_with_the_connection(
 
 
 def test_a_session_that_is_cancelled_leaves_nothing_behind(
-    act: Callable[..., object], query: Query
+    act: Callable[..., object], query: Query, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def write(app: App) -> None:
         async with app.session(user_id=1) as db:
@@ -239,6 +262,7 @@ def test_a_session_that_is_cancelled_leaves_nothing_behind(
 
     act(use)
     assert query("SELECT count(*) FROM projects WHERE id = 900") == [(0,)]
+    assert not caplog.records, "the pool had to clean up"
 
 
 def test_sessions_beside_and_inside_each_other_have_their_own_rights(

@@ -141,6 +141,28 @@ def test_nothing_is_invalidated_by_what_is_rolled_back(shop: Project, query: Que
     assert query(WAITING) == []
 
 
+def test_a_task_that_outlives_its_session_invalidates_at_once(shop: Project) -> None:
+    app = make_app(shop)
+
+    async def work() -> None:
+        ended = asyncio.Event()
+
+        async def invalidate() -> None:
+            await ended.wait()
+            await app.cache.invalidate(["projects:1"])
+
+        async with open_app(app) as projects:
+            await projects(1)
+            async with app.session(user_id=1):
+                task = asyncio.create_task(invalidate())
+            ended.set()
+            await task
+            await projects(1)
+            assert app.cache.counts["projects"].hits == 0
+
+    asyncio.run(work())
+
+
 def test_writes_of_others_are_relayed_by_the_worker(shop: Project, query: Query) -> None:
     app = make_app(shop)
 
