@@ -196,6 +196,18 @@ def test_after_another_rule_blocks_are_sealed_again(
     assert _find_in(database, 1, "blocks", "w3") == found != []
 
 
+def test_rows_that_are_in_no_block_yet_are_found(
+    library: Project, database: str, query: Query
+) -> None:
+    query(INSERT, (1000, 1004))
+    library.work(is_once=True)
+    books = library.search.status()[0]
+    assert (books.fresh, books.sealed) == (0, 400)
+    for plan in ("rows", "blocks"):
+        assert _find_in(database, 1, plan, "newword") == [*range(1000, 1005)]
+        assert _find_in(database, 2, plan, "newword") == []
+
+
 def _find_in(database: str, user: int, plan: str, text: str = "changinghands") -> list[int]:
     with sign_in(database, user, plan=plan) as session:
         return sorted(int(str(key[0])) for key, _ in ask(session, "books", text, 1000))
