@@ -146,11 +146,15 @@ WITH tail AS ({tail}), unknown AS ({numbers})
 SELECT event, day, sum(n)::bigint AS events, coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL), '{{}}') AS persons,
     coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL AND is_user), '{{}}') AS users
 FROM (
-    SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day,
-        CASE WHEN has_person THEN coalesce(i.person, u.person) END AS person, count(*) AS n, bool_or(traffic = 'person') AS is_user
-    FROM tail LEFT JOIN assise.analytics_identity AS i ON has_person AND md5(i.distinct_id) = md5(tail.distinct_id)
-    LEFT JOIN unknown AS u ON has_person AND u.id = tail.distinct_id
-    WHERE traffic IN ('person', 'anonymous', 'system') GROUP BY 1, 2, 3
+    SELECT event, day, n, is_user, coalesce(i.person, u.person) AS person
+    FROM (
+        SELECT distinct_id, event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day,
+            traffic <> 'system' AS is_somebody, count(*) AS n, bool_or(traffic = 'person') AS is_user
+        FROM tail WHERE traffic IN ('person', 'anonymous', 'system') GROUP BY 1, 2, 3, 4
+    ) AS did
+    LEFT JOIN assise.analytics_identity AS i ON is_somebody AND md5(i.distinct_id) = md5(did.distinct_id)
+        AND lower(btrim(btrim(btrim(i.distinct_id), '''"'''))) <> ALL (%(shared)s::text[])
+    LEFT JOIN unknown AS u ON is_somebody AND u.id = did.distinct_id AND lower(btrim(btrim(btrim(u.id), '''"'''))) <> ALL (%(shared)s::text[])
 ) AS found GROUP BY 1, 2
 
 -- unknown --
@@ -160,9 +164,11 @@ SELECT id AS distinct_id, person FROM ({numbers}) AS numbered WHERE id = ANY (%(
 
 -- add_identities --
 -- Give the ids of events persons. Who was tracked by the application itself is a user, unless merges of the same events have to come before.
-WITH given AS (
+WITH did AS MATERIALIZED (
     SELECT distinct_id AS id, coalesce(bool_or(%(alone)s AND traffic = 'person' AND properties ->> '$lib' = 'assise'), false) AS own
-    FROM ({tail}) AS tail WHERE has_person GROUP BY 1
+    FROM ({tail}) AS tail WHERE traffic IN ('person', 'anonymous') GROUP BY 1
+), given AS (
+    SELECT id, own FROM did WHERE lower(btrim(btrim(btrim(id), '''"'''))) <> ALL (%(shared)s::text[])
     UNION ALL SELECT unnest(%(ids)s::text[]), false
 ), found AS (
     SELECT id, own, i.person FROM (SELECT id, bool_or(own) AS own FROM given GROUP BY 1) AS given
