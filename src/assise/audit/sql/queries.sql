@@ -43,6 +43,10 @@ FROM pg_class AS c, aclexplode(relacl) AS a WHERE c.oid = to_regclass(%(table)s)
 -- Which of our triggers a table has, that fire.
 SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass(%(table)s) AND tgenabled = 'O' AND tgname LIKE '\_audit\_%%'
 
+-- since --
+-- When the oldest line was written; nothing where there is none.
+SELECT at FROM {log} ORDER BY xid, id LIMIT 1
+
 -- last_seal --
 -- The last seal.
 SELECT number, era, last_xid::text, last_id, chain FROM {seal} ORDER BY number DESC LIMIT 1
