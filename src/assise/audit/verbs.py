@@ -57,12 +57,14 @@ class AuditHistory:
     """The changes of a row, newest first, and the row as it was at the end of them.
 
     row: its columns without those that are personal; None where there was no row.
+    since: when the oldest line of the log was written; what changed before is not known.
     """
 
     table: str
     key: dict[str, str]
     lines: list[AuditLine]
     row: dict[str, object] | None
+    since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,8 @@ class AuditVerbs:
             try:
                 with connection.transaction(isolation="REPEATABLE READ"):
                     lines, row = _read_history(connection, tables, table, named)
+                    query = QUERIES.fill("since", log=quote(tables.schema, LOG_NAME))
+                    since = connection.scalar(query)
             except RefusedError as error:
                 raise UsageError(
                     f"{'/'.join(key)!r} is no key of {table}",
@@ -106,7 +110,8 @@ class AuditVerbs:
             then = _walk_on([line for line in lines if line.at <= at])
         else:
             then = _walk_back(row, passed if at else [])
-        return AuditHistory(table, named, passed, then)
+        begun = since if isinstance(since, datetime) else None
+        return AuditHistory(table, named, passed, then, begun)
 
     def check(self, head: str | None = None) -> AuditReport:
         """Compare the log with its seals; with a `head` that was kept elsewhere its end as well.

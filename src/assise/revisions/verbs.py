@@ -44,7 +44,7 @@ from assise.schema.renames import (
     rename_columns,
     rename_tables,
 )
-from assise.schema.script import hash_script, script
+from assise.schema.script import SqlText, hash_script, script
 from assise.schema.sql import quote_table
 from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_sql
 
@@ -101,7 +101,7 @@ class _Open:
     schema: str
     sums: ScratchSums
     revisions: list[Revision]
-    texts: list[str]
+    texts: list[SqlText]
 
     @property
     def noted(self) -> list[Noted]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from assise.errors import TargetError, UsageError
+from assise.errors import RefusedError, TargetError, UsageError
 from assise.manifest.layout import Layout
 from assise.manifest.model import Manifest
 from assise.manifest.names import split_table
@@ -24,6 +24,7 @@ from assise.schema.born import list_types
 from assise.schema.computed import list_formulas
 from assise.schema.constraints import list_objects
 from assise.schema.objects import list_indexes
+from assise.schema.script import SqlText
 from assise.schema.sql import (
     all_layouts,
     create_extension,
@@ -33,6 +34,7 @@ from assise.schema.sql import (
     quote,
     quote_table,
 )
+from assise.schema.views import revoke_defaults
 from assise.transfer import born, comments, ledger
 from assise.transfer.followed import move
 from assise.transfer.functions import find_missing, make_functions
@@ -49,7 +51,7 @@ def begin(
     chunk_bytes: int,
     metadata: Mapping[str, str | None] = {},
     survey: Survey = NOTHING,
-    texts: Sequence[str] = (),
+    texts: Sequence[SqlText] = (),
 ) -> Load:
     """Create the ledger where it is missing, the load and its tables; behind them run `texts`.
 
@@ -161,7 +163,7 @@ def _insert(
     return Load(*facts, is_finished=False, options=options)
 
 
-def create_rest(connection: Connection, load: Load, texts: Sequence[str] = ()) -> None:
+def create_rest(connection: Connection, load: Load, texts: Sequence[SqlText] = ()) -> None:
     """Create the tables that are still missing of a load that was stopped while it began.
 
     Raises:
@@ -174,14 +176,17 @@ def create_rest(connection: Connection, load: Load, texts: Sequence[str] = ()) -
             _create_some(connection, load, created, texts)
 
 
-def _create_some(connection: Connection, load: Load, created: int, texts: Sequence[str]) -> bool:
+def _create_some(
+    connection: Connection, load: Load, created: int, texts: Sequence[SqlText]
+) -> bool:
     """Create as many tables as one transaction may; whether these were the last."""
     stop = created + count_tables_at_once(connection)
     statements = create_tables(load.layout, load.schema)
     connection.execute(";\n".join(statements[created:stop]) or "SELECT")
     is_whole = stop >= len(statements)
     if is_whole:
-        connection.execute(";\n".join(texts) or "SELECT")
+        for text in texts:
+            _run_text(connection, text)
     parameters = {"load_id": load.id, "created": None if is_whole else stop}
     connection.execute(QUERIES["set_created"], parameters)
     return is_whole
@@ -195,6 +200,18 @@ def _check_twice(tables: Sequence[str], schema: str) -> None:
                 f" a schema are in {schema}",
                 remedy="Rename one of them.",
             )
+
+
+def _run_text(connection: Connection, text: SqlText) -> None:
+    try:
+        connection.execute(text)
+        if text.view:
+            connection.execute(revoke_defaults(text.view))
+    except RefusedError as error:
+        raise RefusedError(
+            f"{text.file}: the server refuses it: {error.message}",
+            remedy="Correct the file; nothing was written.",
+        ) from error
 
 
 def _check_schemas(connection: Connection, names: list[str]) -> None:

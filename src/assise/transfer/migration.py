@@ -362,8 +362,7 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         if not dry_run:
             ledger.lock(connection, manifest.name, log=workspace.log)
             ledger.upgrade(connection)
-        load = ledger.find_load(connection, manifest.name)
-        if load is None:
+        if (load := ledger.find_load(connection, manifest.name)) is None:
             return Undo(connection.target, manifest.name)
         if not load.is_bare:
             ledger.check_open(load)

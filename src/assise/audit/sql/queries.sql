@@ -31,6 +31,10 @@ DROP TABLE assise.audit_load
 SELECT DISTINCT format('REVOKE ALL ON %%1$s FROM %%2$s', c.oid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
 FROM pg_class AS c, aclexplode(relacl) AS a WHERE c.oid = to_regclass(%(table)s) AND a.grantee <> relowner
 
+-- since --
+-- When the oldest line was written; nothing where there is none.
+SELECT at FROM {log} ORDER BY xid, id LIMIT 1
+
 -- last_seal --
 -- The last seal.
 SELECT number, era, last_xid::text, last_id, chain FROM {seal} ORDER BY number DESC LIMIT 1
