@@ -479,6 +479,8 @@ class _ChunkContent:
 
     def loaded(self) -> tuple[list[Cell], list[bytes]]:
         """Return the keys of the documents whose rows are loaded, and their bytes."""
+        if not self.rejects:
+            return strip_lengths(self.batch.keys), [raw for _, raw in self.chunk.documents]
         kept = self.kept()
         keys = strip_lengths(self.batch.keys[i] for i in kept)
         return keys, [self._bytes[self.batch.offsets[i]] for i in kept]
