@@ -513,13 +513,19 @@ def test_a_worker_whose_command_is_stopped_while_it_starts_ends_without_a_word(
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_a_worker_starts_without_what_it_may_not_need() -> None:
-    """What proposes a manifest, and the driver of a server that is not the source."""
-    script = "import sys, assise.transfer.workers.worker; print(*sys.modules)"
+@pytest.mark.parametrize(
+    ("work", "needless"),
+    [
+        ("workers.worker", ("assise.infer", "pymongo", "psycopg", "pydantic", "ruamel")),
+        ("load", ("assise.infer", "pymongo", "pydantic", "ruamel", "assise.manifest.sections")),
+        ("verify", ("assise.infer", "pymongo", "pydantic", "ruamel", "assise.manifest.sections")),
+        ("profile", ("pymongo", "psycopg", "pydantic", "ruamel", "assise.manifest.sections")),
+    ],
+)
+def test_a_worker_starts_without_what_it_may_not_need(work: str, needless: tuple[str, ...]) -> None:
+    """What proposes or reads a manifest, and the driver of a server that is not the source."""
+    script = f"import sys, assise.transfer.workers.worker, assise.transfer.{work}"
     environ = {**os.environ, "PYTHONPATH": SOURCES}
-    command = [sys.executable, "-c", script]
+    command = [sys.executable, "-c", f"{script}; print(*sys.modules)"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-    imported = {
-        name for name in done.stdout.split() if name.startswith(("assise.infer", "pymongo"))
-    }
-    assert not imported
+    assert not [name for name in done.stdout.split() if name.startswith(needless)]
