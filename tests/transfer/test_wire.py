@@ -57,7 +57,8 @@ def test_a_task_with_its_chunk_is_read_as_it_was_written(
     for task in tasks_of(tmp_path_factory.mktemp("app"), data, size):
         found = read(written(task))
         assert found == task
-        assert found.chunk and task.chunk
+        assert found.chunk
+        assert task.chunk
         assert found.chunk.digest == task.chunk.digest
         without = replace(task, chunk=None, recorded=None, is_last_try=True)
         assert read(written(without)) == without

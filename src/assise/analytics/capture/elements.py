@@ -28,18 +28,17 @@ def read_events(text: str, take: Callable[[object], None]) -> dict[str, object]:
     Raises:
         RequestError: it is no JSON, or too large.
     """
-    match _read_short(text):
-        case {"batch": list(events), **fields}:
-            pass
-        case dict(fields):
-            events = [fields]
-        case list(events):
-            fields = {}
-        case _:
-            return _read_long(text, take)
-    if len(events) > MAX_EVENTS:
+    found, fields = _read_short(text), dict[str, object]()
+    if isinstance(found, dict):
+        batch = found.get("batch")
+        fields = found
+        found = [found]
+        if isinstance(batch, list):
+            del fields["batch"]
+            found = batch
+    if not isinstance(found, list) or len(found) > MAX_EVENTS:
         return _read_long(text, take)
-    for each in events:
+    for each in found:
         take(each)
     return fields
 
