@@ -291,10 +291,11 @@ def test_more_hits_than_are_counted_are_an_estimate(
     request = Request("w0", ["books"], 5, facets=["size"])
     whole = library.search.query(request, role="admin")
     assert not whole.estimated
-    for most in (whole.total, whole.total - 1):
+    total = whole.total or 0
+    for most in (total, total - 1):
         monkeypatch.setattr(query_module, "EXACT", most)
         found = library.search.query(request, role="admin")
-        assert (found.total, found.estimated) == (most, most < whole.total)
+        assert (found.total, found.estimated) == (most, most < total)
         assert sum(found.facets["size"].values()) == most
         ordered = replace(request, limit=1_000, sort=["id"])
         found = library.search.query(ordered, role="admin")
