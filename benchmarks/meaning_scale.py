@@ -4,7 +4,8 @@
 
 COLLECTION is a folder with corpus.jsonl. The first 5,000 of its texts, 120 characters of each, are
 embedded by `local`; the vectors of the table are made of these: one of 1,000 topics, which are real
-vectors, plus noise with the covariance of the real ones. One client, warm; the query's own embedding
+vectors, plus noise with the covariance of the real ones. Queries are made alike, of the same topics; how
+many of the ten best the graph finds for queries of other topics is told beside. One client, warm; the query's own embedding
 is left out. User 1 owns 50,000 rows, user 2 owns 100,000. Beside each time stands what the server's
 processors worked for it. With --keep what is made stays in FOLDER: a run that was stopped goes on, and
 later ones measure only. Nothing is asserted.
@@ -90,10 +91,12 @@ def read_all_worked_s(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def make_vectors(real: Matrix, rows: int, seed: int) -> Iterator[Matrix]:
-    """Made vectors of length 1, `BATCH` at a time."""
-    chance = np.random.default_rng(seed)
-    topics = real[chance.integers(0, len(real), 1_000)]
+def make_vectors(real: Matrix, rows: int, seed: int, *, topics_of: int = 1) -> Iterator[Matrix]:
+    """Made vectors of length 1, `BATCH` at a time; those of 1 are the topics of the rows."""
+    drawn = np.random.default_rng(topics_of)
+    topics = real[drawn.integers(0, len(real), 1_000)]
+    # The rows go on with the numbers that their topics have begun.
+    chance = drawn if seed == topics_of else np.random.default_rng(seed)
     covariance = np.cov(real.T) + 1e-6 * np.eye(DIMENSIONS)
     root = np.linalg.cholesky(covariance).astype(np.float32)
     for begin in range(0, rows, BATCH):
@@ -238,12 +241,18 @@ class Bench:
         with psycopg.connect(self.project.embedded.conninfo("bench"), autocommit=True) as session:
             session.execute("SET jit = off")
             for name, user in sessions:
-                graph, near = measure(session, ask_as(session, user, 50_000), asked)
+                graph, near = measure(session, ask_as(session, user, 120_000), asked)
                 exact, best = measure(session, ask_as(session, user, 10**9), asked[:20])
                 shares = [len(a & b) / 10 for a, b in zip(near, best, strict=False)]
                 say(f"{name}, as the query chooses", graph)
                 say(f"{name}, one by one", exact)
                 say(f"{name}, recall@10", f"{statistics.fmean(shares):.3f}")
+            (others,) = make_vectors(self.real, 20, 1_000, topics_of=1_000)
+            far = [write_vector(each.tolist()) for each in others]
+            _, near = measure(session, ask_as(session, None, 120_000), far)
+            _, best = measure(session, ask_as(session, None, 10**9), far)
+            shares = [len(a & b) / 10 for a, b in zip(near, best, strict=True)]
+            say("all rows, other topics, recall@10", f"{statistics.fmean(shares):.3f}")
         with self.step("words") as is_new:
             if is_new:
                 self.project.search.build()

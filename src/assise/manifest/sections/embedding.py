@@ -29,7 +29,7 @@ class ServerModel(Keyed):
     """A model of a server that speaks OpenAI's protocol; `api_key` may name a variable.
 
     has_purposes: the server is told whether a text is a query or a passage, as `input_type`.
-    tokens_a_day: of passages that it is sent at most, by our own count.
+    tokens_a_day: of passages and queries that it is sent at most, by our own count.
     """
 
     base_url: str = "https://api.openai.com/v1"

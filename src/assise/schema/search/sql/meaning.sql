@@ -153,7 +153,7 @@ SET search_path = pg_catalog, pg_temp AS $body$
 #variable_conflict use_column
 DECLARE
     _known jsonb := {known}::jsonb -> of_source;
-    _exact int8 := coalesce(nullif(current_setting('search.exact_rows', true), '')::int8, 50000);
+    _exact int8 := coalesce(nullif(current_setting('search.exact_rows', true), '')::int8, 120000);
     _take int8 := greatest(2 * k, 100);
     _model {models}; _all bool; _rule text; _filter text; _visible text; _within text;
     _scopes text[]; _low text := to_json(of_source)::text; _high text := to_json(of_source)::text || U&'\+10FFFF';
