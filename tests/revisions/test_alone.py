@@ -54,6 +54,9 @@ def test_it_goes_on_by_revisions_and_what_needs_documents_says_why_not(
     change(alone, "      name: text\n", "      name: {type: text, comment: full}\n")
     revise(alone, "name")
     assert alone.revisions().apply().steps == {"0002 name": 1}
+    change(alone, "code: {type: varchar(5)", "code: {type: varchar(9)")
+    revise(alone, "longer")
+    assert alone.revisions().apply().steps == {"0003 longer": 1}
     assert alone.revisions().status().exit_code == 0
     names = ("users", "projects", "templates", "notes")
     dump = write_dump(tmp_path / "app", {name: [] for name in names})

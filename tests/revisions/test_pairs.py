@@ -32,6 +32,8 @@ KEYS = {
     "f": ["not_null: true", "unique: true", "comment: made"],
 }
 FORMULAS = ["left(a, 3)", "a || e"]
+BORN = ("labels", "marks")
+TABLES = ("notes", *BORN)
 TIMES = "    timestamps: true\n"
 TIME_COLUMNS = "      created_at: timestamptz\n      updated_at: timestamptz\n"
 
@@ -50,14 +52,17 @@ RULES = [
 
 @st.composite
 def manifests(draw: st.DrawFn) -> str:
-    """A manifest of two tables, whose columns always are there."""
+    """A manifest of one to four tables, the last two of which are born in PostgreSQL."""
     lines = ["assise: 1\nname: pairs\nroles: {prefix: pairs}\ntables:\n"]
-    for table in ("users", "notes"):
-        lines.append(f"  {table}:\n    collection: {table}\n    primary_key: id\n")
+    for table in ("users", *draw(st.lists(st.sampled_from(TABLES), unique=True))):
+        is_born = table in BORN
+        lines.append(f"  {table}:\n" + ("" if is_born else f"    collection: {table}\n"))
+        lines.append("    primary_key: id\n")
         lines += [draw(st.sampled_from(RULES)) if table == "users" else "    access: none\n"]
         has_times = draw(st.booleans())
         lines += [TIMES] if has_times else []
-        lines.append("    columns:\n      id: {type: uuid, from: _id}\n")
+        key = "default: gen_random_uuid()" if is_born else "from: _id"
+        lines.append(f"    columns:\n      id: {{type: uuid, {key}}}\n")
         lines += [TIME_COLUMNS] if has_times else []
         for name, types in COLUMNS.items():
             if name in "ae" or draw(st.booleans()) or draw(st.booleans()):
@@ -76,7 +81,7 @@ def manifests(draw: st.DrawFn) -> str:
 def write_column(draw: st.DrawFn, table: str, name: str, types: list[str]) -> str:
     keys = draw(st.lists(st.sampled_from(KEYS[name]), unique=True))
     if name == "e":
-        keys = [key for key in keys if "references" not in key or table == "notes"]
+        keys = [key for key in keys if "references" not in key or table != "users"]
         keys += ["unique: true"] if table == "users" else []
     if name == "f":
         keys.append(f"generated: '{draw(st.sampled_from(FORMULAS))}'")
@@ -112,7 +117,8 @@ def check_pair(databases: Databases, first: str, second: str) -> None:
             check_same(project)
             Path(folder, "assise.yaml").write_text(second)
             names = [*COLUMNS, "created_at", "updated_at"]
-            drop = [f"{table}.{name}" for table in ("users", "notes") for name in names]
+            drop = [f"{table}.{name}" for table in ("users", *TABLES) for name in names]
+            drop += TABLES
             try:
                 path = project.revisions().revise("next", drop=drop)
             except UsageError as error:

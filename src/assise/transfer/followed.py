@@ -21,7 +21,7 @@ def describe_tables(
     transactions = QUERIES["transactions"].replace("%(load_id)s", str(load.id))
     record = partial(write_repair, connection, load)
     follow = partial(move, connection, load)
-    layouts = load.layout.tables.values()
+    layouts = () if load.closed_by else load.layout.tables.values()
     columns = {f"{layout.table}.{name}" for layout in layouts for name in layout.names}
     return LoadedTables(
         load.name, load.schema, manifest, transactions, record, follow, columns, home
