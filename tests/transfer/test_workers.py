@@ -379,11 +379,11 @@ def test_as_many_workers_start_while_tables_are_made_as_have_work(
     started: int,
 ) -> None:
     monkeypatch.setattr(migration, "WORKER_BYTES", 1_000)
-    seen, before, make = list[int](), list_children(), create_tables
+    seen, before = list[int](), list_children()
 
     def create(layout: Layout, schema: str) -> list[str]:
         seen.append(len(list_children() - before))
-        return make(layout, schema)
+        return create_tables(layout, schema)
 
     monkeypatch.setattr(creation, "create_tables", create)
     project = Project(tmp_path, to=database, settings={"workers": 4})
