@@ -28,16 +28,12 @@ def read_events(text: str, take: Callable[[object], None]) -> dict[str, object]:
     Raises:
         RequestError: it is no JSON, or too large.
     """
-    match _read_short(text):
-        case {"batch": list(events), **fields}:
-            pass
-        case dict(fields):
-            events = [fields]
-        case list(events):
-            fields = {}
-        case _:
-            return _read_long(text, take)
-    if len(events) > MAX_EVENTS:
+    found = _read_short(text)
+    events, fields = found, dict[str, object]()
+    if isinstance(found, dict):
+        fields = found
+        events = fields.pop("batch") if isinstance(fields.get("batch"), list) else [fields]
+    if not isinstance(events, list) or len(events) > MAX_EVENTS:
         return _read_long(text, take)
     for each in events:
         take(each)
