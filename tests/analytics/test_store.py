@@ -14,7 +14,7 @@ from tests.analytics.shop import NOW
 from tests.dumps import write_dump
 
 from assise.analytics.event import Event, classify, is_shared, write_properties
-from assise.analytics.store import Kept, insert, insert_sync
+from assise.analytics.store import Kept, count_new, insert, insert_history, insert_sync
 from assise.app import App
 from assise.errors import DeniedError, UsageError
 from assise.postgres.connection import Connection
@@ -87,6 +87,24 @@ def test_text_that_postgresql_does_not_take_is_kept_as_near_as_can_be(
     )
     assert (name, session) == ("x�", "�")
     assert properties == {"a�": "�b", "n": None, "of": ["2026-01-02", [1]]}
+
+
+def test_any_text_comes_back_as_it_was(shop: Project, database: str, query: Query) -> None:
+    del shop
+    texts = ["", "\x1f", "a\x1f\x1fb", "\n", "é\t'\"\\{},NULL", "null"]
+    with Connection(database) as connection:
+        for text in texts:  # each alone, and then all at once
+            event = Event(uuid4(), text, text, NOW, text, "{}", text)
+            assert insert_sync(connection, [event]).kept == 1
+        events = [Event(uuid4(), each, each, NOW, each, "{}", each) for each in texts]
+        assert insert_history(connection, events).kept == len(texts)
+        assert insert_history(connection, []) == (0, 0)
+        assert count_new(connection, events) == count_new(connection, []) == 0
+    found = query(
+        "SELECT event, distinct_id, sent, coalesce(session, '') FROM assise.analytics_events"
+        " ORDER BY number"
+    )
+    assert found == [(text,) * 4 for text in [*texts, *texts]]
 
 
 def test_what_tracking_needs_is_no_gap_of_the_rules(shop: Project, query: Query) -> None:

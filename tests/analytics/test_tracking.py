@@ -82,6 +82,22 @@ def test_an_event_of_a_session_is_kept_with_its_transaction(
     assert [row[:2] for row in query(EVENTS)] == [("template_forked", "1")]
 
 
+def test_batches_that_wait_are_kept_in_few_transactions(
+    shop: Project, database: str, query: Query
+) -> None:
+    async def use() -> None:
+        async with open_app(shop, database) as app:
+            made = [app.tracking.make("n", user_id=n) for n in range(60)]
+            batches = [made[n : n + 3] for n in range(0, 60, 2)]
+            await asyncio.gather(*map(app.tracking.keep, batches))
+
+    asyncio.run(use())
+    counts = (
+        "SELECT count(*), count(DISTINCT uuid), count(DISTINCT xid) FROM assise.analytics_events"
+    )
+    assert query(counts) == [(60, 60, 1)]
+
+
 def test_a_session_of_no_application_keeps_no_events() -> None:
     session = Session(None, "nowhere")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="keeps no events"):

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 
 from assise.analytics.capture.bodies import MAX_BODY, read_body
-from assise.analytics.capture.elements import MAX_EVENTS, read_events
+from assise.analytics.capture.elements import MAX_EVENT, MAX_EVENTS, read_events
 from assise.errors import RequestError
 
 TEXT = '{"event":"é+/?&","distinct_id":"a"}'
@@ -51,8 +51,8 @@ def test_forms_of_a_body(data: bytes, headers: dict[str, str], query: dict[str, 
         (b"!!!", {}, 400),
         (b"field=1", FORM, 400),
         (b"&".join(b"a=1" for _ in range(50)), FORM, 400),
-        (gzip.compress(bytes(MAX_BODY + 1)), {}, 413),
-        (b64encode(gzip.compress(bytes(MAX_BODY + 1))), {}, 413),
+        (gzip.compress(bytes(MAX_BODY + 1), mtime=0), {}, 413),
+        (b64encode(gzip.compress(bytes(MAX_BODY + 1), mtime=0)), {}, 413),
     ],
 )
 def test_broken_bodies_are_refused(data: bytes, headers: dict[str, str], status: int) -> None:
@@ -85,6 +85,21 @@ def test_events_are_found_whatever_is_around_them() -> None:
 def test_no_json_is_refused(text: str) -> None:
     with pytest.raises(RequestError):
         read(text)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["-0", "-0.0", "1e400", "-1E+16", "0.1234567890123456789", "9" * 400, "5e-324", "NaN",
+     "[-Infinity]", '"\\ud800"', '"\\ud83d\\ude00"', '"a\x01b"', '"\\u0000"', '"\\/é\u2028"',
+     '{"a":1,"a":2}', '{"batch":[1]}', "[" * 250 + "]" * 250, " [ 1 , null ] "],
+)  # fmt: skip
+def test_a_short_text_holds_what_a_long_one_holds(value: str) -> None:
+    for text in (
+        f'{{"batch":[{value},{value}],"sent_at":{value}}}',
+        f"[{value}]",
+        f'{{"a":{value}}}',
+    ):
+        assert repr(read(text)) == repr(read(text + " " * MAX_EVENT))
 
 
 def test_values_across_windows_come_whole() -> None:

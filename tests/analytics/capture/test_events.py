@@ -151,11 +151,11 @@ def test_a_clock_that_is_to_be_trusted_is() -> None:
 
 def test_long_and_empty_ids_are_kept_apart() -> None:
     long = "x" * 10_000
-    ids = [long, long + "y", "", None, 17, "null"]
+    ids = [long, long + "y", "", None, 17, "null", 1e16]
     found = read([event(distinct_id=each) for each in ids])
     assert len({each.distinct_id for each in found[:2]}) == 2
     assert max(len(each.distinct_id) for each in found) <= MAX_ID
-    assert [each.distinct_id for each in found[2:]] == ["", "", "17", "null"]
+    assert [each.distinct_id for each in found[2:]] == ["", "", "17", "null", "1e+16"]
     assert json.loads(found[0].properties)["$long_distinct_id"] == long
 
 

@@ -28,17 +28,14 @@ def read_events(text: str, take: Callable[[object], None]) -> dict[str, object]:
     Raises:
         RequestError: it is no JSON, or too large.
     """
-    found, fields = _read_short(text), dict[str, object]()
+    found = _read_short(text)
+    events, fields = found, dict[str, object]()
     if isinstance(found, dict):
-        batch = found.get("batch")
         fields = found
-        found = [found]
-        if isinstance(batch, list):
-            del fields["batch"]
-            found = batch
-    if not isinstance(found, list) or len(found) > MAX_EVENTS:
+        events = fields.pop("batch") if isinstance(fields.get("batch"), list) else [fields]
+    if not isinstance(events, list) or len(events) > MAX_EVENTS:
         return _read_long(text, take)
-    for each in found:
+    for each in events:
         take(each)
     return fields
 
