@@ -14,6 +14,7 @@ from tests.analytics.shop import NOW
 from tests.dumps import write_dump
 
 from assise.analytics.event import Event, classify, is_shared, write_properties
+from assise.analytics.months import make_months
 from assise.analytics.store import Kept, count_new, insert, insert_history, insert_sync
 from assise.app import App
 from assise.errors import DeniedError, UsageError
@@ -97,6 +98,7 @@ def test_any_text_comes_back_as_it_was(shop: Project, database: str, query: Quer
             event = Event(uuid4(), text, text, NOW, text, "{}", text)
             assert insert_sync(connection, [event]).kept == 1
         events = [Event(uuid4(), each, each, NOW, each, "{}", each) for each in texts]
+        make_months(connection, [NOW])
         assert insert_history(connection, events).kept == len(texts)
         assert insert_history(connection, []) == (0, 0)
         assert count_new(connection, events) == count_new(connection, []) == 0
