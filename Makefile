@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 # Without bytecode each of a thousand commands that tests start compiles the package anew.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help demo demo-intelia enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-workers soak-long lock wheels clean
+.PHONY: help demo demo-intelia enterable check test docs screens contract bench soak soak-fuzz soak-kills soak-data soak-workers soak-long lock wheels fuzz clean
 
 PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
   $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && exit; done; echo python3)
@@ -15,6 +15,7 @@ DEMO ?= demo
 BENCH ?=
 SEED ?= 1
 WORKERS ?= auto
+FUZZ_S ?= 3600
 PYTEST := $(BIN)/python -m pytest -q -n $(WORKERS)
 FIXED := -p randomly --randomly-seed=$(SEED) --hypothesis-seed=$(SEED) --durations=10 --durations-min=10
 
@@ -78,6 +79,10 @@ lock: pyproject.toml ## requirements.lock from pyproject.toml (UPGRADE=--upgrade
 	$(VENV)/lock/bin/uv pip compile pyproject.toml --all-extras --group dev --group docs --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate --quiet $(UPGRADE) --output-file requirements.lock
 	@! grep -n '://' requirements.lock
+
+fuzz: ## any bytes to the readers of the crate, for FUZZ_S=3600 seconds; needs a nightly Rust and cargo-fuzz
+	mkdir -p build/corpus
+	cd native && cargo +nightly fuzz run --target-dir '$(abspath build/fuzz)' read '$(abspath build/corpus)' fuzz/seeds -- -max_total_time=$(FUZZ_S) -max_len=4096
 
 clean: ## remove the environment, the demo, caches and built files
 	[ ! -d '$(DEMO)' ] || [ ! -x $(BIN)/assise ] || $(BIN)/assise pg stop -f '$(DEMO)'

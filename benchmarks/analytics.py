@@ -38,6 +38,7 @@ from assise.analytics.activity import (
 )
 from assise.analytics.fold import fold
 from assise.analytics.jobs import keep_up
+from assise.analytics.months import make_months
 from assise.analytics.picture import ANY, read_whole, run
 from assise.app import App
 from assise.errors import TargetError
@@ -118,11 +119,8 @@ def build(folder: Path, events: int, persons: int) -> None:
         for name, count in (("users", USERS), ("projects", PROJECTS), ("messages", MESSAGES)):
             fill_table(connection, name, round(count * events / 10_000_000), persons)
         say("events")
-        # The first event lets the months be made; the others go into them.
-        first = {"since": since, "until": since + dt.timedelta(seconds=1), "persons": 1, "each": 1}
-        connection.execute(EVENTS, first)
-        connection.execute("SELECT assise.analytics_partitions()")
-        connection.execute("TRUNCATE assise.analytics_events")
+        with Connection(url) as other:
+            make_months(other, [since + dt.timedelta(days) for days in range(0, DAYS, 28)])
         rest = {"since": since, "until": until, "persons": persons, "each": events // persons}
         connection.execute(EVENTS, rest)
         connection.commit()

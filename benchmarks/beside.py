@@ -4,8 +4,10 @@
 
 Three sides take turns: `A` and `A again` are the other checkout, `B` is this one. In each run they
 follow one another, in an order that rotates, because the speed of a machine drifts. Printed are the
-medians of the ratios of a run, `B / A`, and `A again / A`, which shows how far chance alone goes;
-then the largest peak memory of a process. Each side has an embedded server and a folder of its own.
+medians of the ratios of a run, `B / A`, and `A again / A`, which shows how far chance alone goes,
+of the clock and of the processor time of the program without its server, which counts where others
+use the machine; then the largest peak memory of a process. Each side has an embedded server and a
+folder of its own.
 Bytecode is kept, as that of an installed program is: compiling it anew takes a third of a second.
 """
 
@@ -19,10 +21,19 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from load import MEASURE, write_devora, write_messages
 
 STEPS = ("infer", "load", "verify")
+
+
+class Figure(NamedTuple):
+    """A command: its seconds, those of the processor, and the peak MB of its largest process."""
+
+    seconds: float
+    processor_seconds: float
+    peak_mb: float
 
 
 @dataclass
@@ -32,10 +43,10 @@ class Side:
     name: str
     python: str
     folder: Path
-    figures: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    figures: dict[str, list[Figure]] = field(default_factory=dict)
 
-    def run(self, *arguments: str) -> tuple[float, float]:
-        """Run a command of this side; return its seconds and the peak MB of its largest process."""
+    def run(self, *arguments: str) -> Figure:
+        """Run a command of this side."""
         command = [sys.executable, "-c", MEASURE, self.python, "-m", "assise", *arguments]
         environment = {
             name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
@@ -47,7 +58,8 @@ class Side:
         seconds = os.times().elapsed - begun
         if done.returncode not in {0, 3}:
             sys.exit(f"{self.name}: assise {' '.join(arguments)}\n{done.stderr.decode()}")
-        return seconds, int(done.stderr.splitlines()[-1]) / 1024
+        processor_s, peak_kb = map(float, done.stderr.splitlines()[-2:])
+        return Figure(seconds, processor_s, peak_kb / 1024)
 
     def measure(self, source: Path, workers: int) -> None:
         """Run every step once and keep its figures; the database is empty before and after."""
@@ -78,22 +90,27 @@ def compare(source: Path, sides: list[Side], *, runs: int, workers: int) -> list
     lines = [
         f"{source.name}: {runs} runs, {workers} workers",
         "",
-        "| step | A, s | B, s | B / A | A again / A | A, peak MB | B, peak MB |",
-        "|---|--:|--:|--:|--:|--:|--:|",
+        "| step | A, s | B, s | B / A | A again / A | processor B / A | A again / A | A, peak MB | B, peak MB |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
     ]
     first, again, other = (side.figures for side in sides)
     for step in STEPS:
         a, b = first[step], other[step]
-        seconds = " | ".join(f"{statistics.median(s for s, _ in each):.2f}" for each in (a, b))
-        ratios = f"{find_ratio(b, a):.3f} | {find_ratio(again[step], a):.3f}"
-        peaks = " | ".join(f"{max(peak for _, peak in each):.0f}" for each in (a, b))
+        seconds = " | ".join(f"{statistics.median(x.seconds for x in each):.2f}" for each in (a, b))
+        ratios = " | ".join(
+            f"{find_ratio(each, a, of):.3f}"
+            for of in ("seconds", "processor_seconds")
+            for each in (b, again[step])
+        )
+        peaks = " | ".join(f"{max(x.peak_mb for x in each):.0f}" for each in (a, b))
         lines.append(f"| {step} | {seconds} | {ratios} | {peaks} |")
     return [*lines, ""]
 
 
-def find_ratio(found: list[tuple[float, float]], base: list[tuple[float, float]]) -> float:
-    """Return the median of the ratios of the seconds, run by run."""
-    return statistics.median(x / y for (x, _), (y, _) in zip(found, base, strict=True))
+def find_ratio(found: list[Figure], base: list[Figure], of: str) -> float:
+    """Return the median of the ratios of a figure, run by run."""
+    pairs = zip(found, base, strict=True)
+    return statistics.median(getattr(x, of) / getattr(y, of) for x, y in pairs)
 
 
 def main() -> None:

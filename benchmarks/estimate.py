@@ -4,7 +4,7 @@
 
 The sources are messages of 450 bytes, Devora (examples/devora), documents of random shapes with
 dirt (tests/soak/mixed.py), plain and packed, arrays of documents and of numbers, documents of
-megabytes; and the dumps that are given. A table is printed and written to the end of
+megabytes; and the dumps that are given. A table is printed and written to
 benchmarks/results.md.
 """
 
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import bson
 from load import HERE, run_step, write_devora, write_messages
+from results import write_section
 
 from assise.mongo.dump import open_dump
 from assise.project import Project
@@ -29,7 +30,7 @@ from assise.project import Project
 sys.path.insert(0, str(HERE.parent))
 from tests.soak.mixed import write_mixed
 
-HEADING = "## Estimates"
+TITLE = "Estimates"
 
 
 def write_documents(folder: Path, documents: Iterator[Mapping[str, object]]) -> None:
@@ -125,8 +126,6 @@ def main() -> None:
     given = parser.parse_args()
     load_average = f"{os.getloadavg()[1]:.0f}"
     text = [
-        HEADING,
-        "",
         "Seconds that `--dry-run` says for load and verify, what they took directly afterwards,",
         f"and the ratio. On {os.cpu_count()} cores, with a load average of {load_average}",
         f"when this began, and --scale {given.scale}.",
@@ -144,9 +143,7 @@ def main() -> None:
     for dump in given.dumps:
         text.append(compare(dump.name, dump))
         print(text[-1], flush=True)
-    results = HERE / "results.md"
-    before = results.read_text().partition(HEADING)[0].rstrip()
-    results.write_text("\n".join([before, "", *text, ""]))
+    write_section(TITLE, text)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import naive
 from bson.raw_bson import RawBSONDocument
 from load import HERE, run_step, write_messages
 from psycopg.conninfo import conninfo_to_dict
+from results import write_section
 
 sys.path.insert(0, str(HERE.parent))
 
@@ -32,7 +33,7 @@ from tests.servers.mongo import MongoServer, run_mongo
 from assise.mongo.bson_file import BsonFile, read_chunks
 from assise.project import Project
 
-HEADING = "## A running MongoDB"
+TITLE = "A running MongoDB"
 
 DLT = """
 import sys
@@ -127,8 +128,6 @@ def main() -> None:
     setup = f"{given.messages:,} messages from mongo-java-server, medians of {given.runs}"
     setup += f", {given.workers} workers; load average {os.getloadavg()[1]:.0f} meanwhile."
     lines = [
-        HEADING,
-        "",
         setup,
         "",
         "| step | seconds | us a document | of the drain | peak MB |",
@@ -142,9 +141,7 @@ def main() -> None:
         cells = [f"{seconds:.2f}", f"{1e6 * seconds / given.messages:.1f}", f"{ratio:.2f}"]
         lines.append(f"| {step} | {' | '.join(cells)} | {f'{peak:.0f}' if peak else ''} |")
     print("\n".join(lines))
-    results = HERE / "results.md"
-    before = results.read_text().partition(HEADING)[0].rstrip()
-    results.write_text(f"{before}\n\n" + "\n".join(lines) + "\n")
+    write_section(TITLE, lines)
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
     python benchmarks/load.py [--messages 400000] [--users 10000] [--runs 5] [--workers N]
 
 The sources are messages of 450 bytes and Devora (examples/devora). A table is printed and written
-to benchmarks/results.md: seconds (medians), microseconds a document, the speed beside bare COPY
-(one connection, rows made beforehand) and beside load, the largest peak memory of a process; and
-the time and the losses of a script by hand (benchmarks/naive.py).
+to benchmarks/results.md: seconds (medians) of the stage, as its report says, and of the whole
+command; microseconds a document of the stage; the speed of both beside bare COPY (one connection,
+rows made beforehand), and of the stage beside load; the largest peak memory of a process; and the
+time and the losses of a script by hand (benchmarks/naive.py). Of infer there is the command alone.
 """
 
 from __future__ import annotations
@@ -23,12 +24,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
+from typing import Literal, NamedTuple
 
 import bson
 import naive
 import psycopg
 from bson import json_util
 from psycopg import sql
+from results import write_section
 
 from assise.documents.equality import are_equal
 from assise.errors import InvalidBsonError
@@ -45,10 +48,11 @@ CHUNK_BYTES = 4 << 20
 MEASURE = """
 import os, sys
 _, status, usage = os.wait4(os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]), 0)
-print(usage.ru_maxrss, file=sys.stderr)
+for figure in (usage.ru_utime + usage.ru_stime, usage.ru_maxrss):
+    print(figure, file=sys.stderr)
 sys.exit(os.waitstatus_to_exitcode(status))
 """
-"""A small process runs the command and prints the peak of its largest process.
+"""A small process runs the command, and prints its processor time and the peak of its largest process.
 
 A child inherits the peak of the process that forks it.
 """
@@ -142,11 +146,16 @@ def copy_bare(project: Project, dump: Dump) -> float:
     return seconds
 
 
-def run_step(folder: Path, *arguments: str) -> tuple[float, float]:
-    """Run a step; return its seconds and the peak memory in MB of its largest process.
+class Run(NamedTuple):
+    """Seconds of a stage and of its whole command, and the peak of the largest process in MB."""
 
-    The seconds are those of its report, or with the start of the command where there is none.
-    """
+    stage: float
+    command: float
+    peak: float = 0
+
+
+def run_command(folder: Path, *arguments: str) -> Run:
+    """Run a command; without `--json` it has no report, and the stage is the command."""
     begun = perf_counter()
     done = subprocess.run(
         [sys.executable, "-c", MEASURE, sys.executable, "-m", "assise", *arguments],
@@ -159,9 +168,14 @@ def run_step(folder: Path, *arguments: str) -> tuple[float, float]:
         command = f"assise {' '.join(arguments)}"
         errors = done.stderr.decode()
         sys.exit(f"{command} ended with {done.returncode} in {folder}:\n{errors}")
-    if "--json" in arguments:
-        seconds = json.loads(done.stdout)["seconds"]
-    return seconds, int(done.stderr.splitlines()[-1]) / 1024
+    stage = json.loads(done.stdout)["seconds"] if "--json" in arguments else seconds
+    return Run(stage, seconds, int(done.stderr.splitlines()[-1]) / 1024)
+
+
+def run_step(folder: Path, *arguments: str) -> tuple[float, float]:
+    """Run a command; return the seconds of its stage and the peak of its largest process in MB."""
+    stage, _, peak = run_command(folder, *arguments)
+    return stage, peak
 
 
 def try_naive(project: Project, dump: Dump) -> tuple[float, int, int]:
@@ -206,41 +220,46 @@ def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]
         for collection in dump.collections
         for chunk in list_chunks(dump, collection.name)
     )
-    steps: dict[str, list[tuple[float, float]]] = {
-        "bare COPY": [],
-        "load": [],
-        "verify": [],
-        "infer": [],
-    }
+    steps = {name: list[Run]() for name in ("bare COPY", "load", "verify", "infer")}
     more = ["--workers", str(workers)]
     try:
         copy_bare(project, dump)
         for _ in range(runs):
-            steps["load"].append(run_step(folder, "load", str(source), "--json", *more))
-            steps["verify"].append(run_step(folder, "verify", "--json", *more))
+            steps["load"].append(run_command(folder, "load", str(source), "--json", *more))
+            steps["verify"].append(run_command(folder, "verify", "--json", *more))
             steps["infer"].append(
-                run_step(folder, "infer", str(source), "-o", os.devnull, "--dry-run", *more)
+                run_command(folder, "infer", str(source), "-o", os.devnull, "--dry-run", *more)
             )
             project.undo(confirm=lambda _: True)
-            steps["bare COPY"].append((copy_bare(project, dump), 0))
+            bare = copy_bare(project, dump)
+            steps["bare COPY"].append(Run(bare, bare))
         by_hand, changed, missing = try_naive(project, dump)
         declined = count_declined(project, dump)
     finally:
         project.embedded.stop()
     size = sum(collection.size for collection in dump.collections) / 1e6
+    columns = ["stage, s", "us a document", "of bare COPY", "of load"]
+    columns += ["command, s", "of bare COPY", "peak MB"]
     lines = [
         f"{source.name}: {count:,} documents, {size:,.0f} MB",
         "",
-        "| step | seconds | us a document | of bare COPY | of load | peak MB |",
-        "|---|--:|--:|--:|--:|--:|",
+        f"| step | {' | '.join(columns)} |",
+        f"|---|{'--:|' * len(columns)}",
     ]
-    for name, runs_of_step in {**steps, "by hand (naive.py)": [(by_hand, 0.0)]}.items():
-        seconds = statistics.median(each for each, _ in runs_of_step)
-        peak = max(each for _, each in runs_of_step)
-        of_bare = find_ratio(steps["bare COPY"], runs_of_step)
-        of_load = find_ratio(steps["load"], runs_of_step)
-        cells = [f"{seconds:.2f}", f"{1e6 * seconds / count:.1f}", f"{of_bare:.2f}"]
-        cells += [f"{of_load:.2f}", f"{peak:.0f}" if peak else ""]
+    bare = steps["bare COPY"]
+    for name, found in {**steps, "by hand (naive.py)": [Run(by_hand, by_hand)]}.items():
+        stage = statistics.median(run.stage for run in found)
+        command = statistics.median(run.command for run in found)
+        peak = max(run.peak for run in found)
+        cells = [
+            f"{stage:.2f}",
+            f"{1e6 * stage / count:.1f}",
+            f"{find_ratio(bare, found, 'stage'):.2f}",
+            f"{find_ratio(steps['load'], found, 'stage'):.2f}",
+            f"{command:.2f}",
+            f"{find_ratio(bare, found, 'command'):.2f}",
+            f"{peak:.0f}" if peak else "",
+        ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     way = f"Documents go {describe_native()}; {declined:,} of them are declined."
     losses = (
@@ -250,18 +269,17 @@ def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]
     return [*lines, "", way, losses, ""]
 
 
-def find_ratio(base: list[tuple[float, float]], found: list[tuple[float, float]]) -> float:
+def find_ratio(base: list[Run], found: list[Run], what: Literal["stage", "command"]) -> float:
     """Return the median over the runs of how much quicker a step is than the base.
 
     A step that ran once is compared with each run of the base.
     """
-    runs = found * (len(base) // len(found))
-    pairs = zip(base, runs, strict=True)
-    return statistics.median(each / other for (each, _), (other, _) in pairs)
+    pairs = zip(base, found * (len(base) // len(found)), strict=True)
+    return statistics.median(getattr(one, what) / getattr(other, what) for one, other in pairs)
 
 
 def main() -> None:
-    """Measure, print, and write results.md."""
+    """Measure, print, and write the section of results.md."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -282,7 +300,7 @@ def main() -> None:
         for source in (messages, devora):
             text += compare(source.parent, source, runs=given.runs, workers=given.workers)
     print("\n".join(text))
-    (HERE / "results.md").write_text("# Benchmarks\n\n" + "\n".join(text))
+    write_section("Load, verify and infer", text)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,8 @@
     python benchmarks/search.py --keep FOLDER    # each further call measures
 
 The rows are sentences of SciFact recombined, so that words keep their frequencies. One client,
-warm, all in one run; every time is printed in milliseconds. Nothing is asserted.
+warm, all in one run; every time is printed in milliseconds, and beside it the processor time of the
+server's process, which means something on a busy machine too. Nothing is asserted.
 """
 
 from __future__ import annotations
@@ -88,16 +89,27 @@ def make_queries(sentences: Sequence[str], count: int, words: tuple[int, int]) -
     return found
 
 
-def measure(call: Callable[[str], object], queries: Sequence[str]) -> str:
+def read_processor_ms(session: Session) -> float:
+    """The processor time of a session's server process so far; 0 where Linux does not tell."""
+    file = Path(f"/proc/{session.info.backend_pid}/schedstat")
+    return int(file.read_text().split()[0]) / 1e6 if file.exists() else 0.0
+
+
+def measure(session: Session, call: Callable[[str], object], queries: Sequence[str]) -> str:
     """The median and the 95th percentile of the second run of each query."""
-    times = []
+    times, busy = [], []
     for query in queries:
         call(query)
-        started = perf_counter()
+        before, started = read_processor_ms(session), perf_counter()
         call(query)
         times.append((perf_counter() - started) * 1000)
-    cuts = statistics.quantiles(times, n=20)
-    return f"p50 {statistics.median(times):8.1f}   p95 {cuts[-1]:8.1f}   max {max(times):8.1f}"
+        busy.append(read_processor_ms(session) - before)
+    return f"{_cut(times)}   max {max(times):8.1f}   processor {_cut(busy)}"
+
+
+def _cut(times: Sequence[float]) -> str:
+    late = statistics.quantiles(times, n=20)[-1]
+    return f"p50 {statistics.median(times):8.1f}   p95 {late:8.1f}"
 
 
 def say(what: str, figure: object) -> None:
@@ -153,7 +165,7 @@ def measure_queries(session: Session, sentences: Sequence[str], count: int) -> N
     for words in ((2, 3), (10, 10)):
         queries = make_queries(sentences, count, words)
         name = f"{words[0]} to {words[1]} words"
-        say(f"{name}, all rows", measure(search_as(session, None), queries))
+        say(f"{name}, all rows", measure(session, search_as(session, None), queries))
         for user, share in (
             (1, "50 %"),
             (2, "10 %"),
@@ -161,9 +173,11 @@ def measure_queries(session: Session, sentences: Sequence[str], count: int) -> N
             (10, "10,000 rows"),
             (11, "1,000 rows"),
         ):
-            say(f"{name}, a user with {share}", measure(search_as(session, user), queries))
+            say(f"{name}, a user with {share}", measure(session, search_as(session, user), queries))
         session.execute("RESET ROLE")
-        ranked = measure(lambda query: session.execute(RANKED, [query]).fetchall(), queries)
+        ranked = measure(
+            session, lambda query: session.execute(RANKED, [query]).fetchall(), queries
+        )
         say(f"{name}, OR and ts_rank", ranked)
 
 
@@ -178,7 +192,7 @@ def measure_suggestions(session: Session, sentences: Sequence[str], count: int) 
 
     for user, shown in ((11, "1,000 rows"), (10, "10,000 rows"), (1, "50 %"), (None, "all rows")):
         search_as(session, user)
-        say(f"suggestions, a user with {shown}", measure(suggest, typed))
+        say(f"suggestions, a user with {shown}", measure(session, suggest, typed))
     session.execute("RESET ROLE")
 
 
@@ -188,36 +202,38 @@ def measure_inserts(session: Session, sentences: Sequence[str]) -> None:
     session.execute("DELETE FROM docs WHERE id < -1")
     session.execute("CREATE TABLE bare (id int4 PRIMARY KEY, user_id int4, text text)")
     texts = [". ".join(sentences[n : n + 7])[:1500] for n in range(0, 14_000, 7)]
-    single: dict[str, list[float]] = {"bare": [], "docs": []}
+    single: dict[str, list[tuple[float, float]]] = {"bare": [], "docs": []}
     for n, text in enumerate(texts[:400]):
         for table, times in single.items():
-            started = perf_counter()
-            session.execute(f"INSERT INTO {table} VALUES (%s, 5, %s)", [-10 - n, text])
-            times.append(perf_counter() - started)
-    bare, docs = (statistics.median(times) * 1e6 for times in single.values())
-    say(
-        "a durable insert, microseconds: bare, searched",
-        f"{bare:.0f}  {docs:.0f}  x {docs / bare:.2f}",
-    )
+            insert = f"INSERT INTO {table} VALUES (%s, 5, %s)"
+            times.append(_time(session, insert, [-10 - n, text]))
+    for n, what in enumerate(("", ", processor")):
+        bare, docs = (
+            statistics.median(each[n] for each in times) * 1e3 for times in single.values()
+        )
+        figure = f"{bare:.0f}  {docs:.0f}  x {docs / max(bare, 1):.2f}"
+        say(f"a durable insert, microseconds: bare, searched{what}", figure)
     session.execute(
         "CREATE TABLE texts AS SELECT n::int4 AS n, t FROM unnest(%s::text[]) WITH ORDINALITY AS u (t, n)",
         [texts[:1000]],
     )
     vectors = "SELECT count(length(to_tsvector('english', t))) FROM texts"
-    times = {"vectors": [], "docs": []}
+    many: dict[str, list[tuple[float, float]]] = {"vectors": [], "docs": []}
     for n in range(5):
-        for name, statement in {
-            "vectors": vectors,
-            "docs": f"INSERT INTO docs SELECT -{n + 1}0000 - n, 5, t FROM texts",
-        }.items():
-            started = perf_counter()
-            session.execute(statement)
-            times[name].append(perf_counter() - started)
-    plain, made = (statistics.median(each) * 1e3 for each in times.values())
-    say(
-        "1,000 rows, ms: to_tsvector over them, INSERT … SELECT",
-        f"{plain:.0f}  {made:.0f}  x {made / plain:.2f}",
-    )
+        many["vectors"].append(_time(session, vectors))
+        insert = f"INSERT INTO docs SELECT -{n + 1}0000 - n, 5, t FROM texts"
+        many["docs"].append(_time(session, insert))
+    for n, what in enumerate(("", ", processor")):
+        plain, made = (statistics.median(each[n] for each in times) for times in many.values())
+        figure = f"{plain:.0f}  {made:.0f}  x {made / max(plain, 1):.2f}"
+        say(f"1,000 rows, ms: to_tsvector over them, INSERT … SELECT{what}", figure)
+
+
+def _time(session: Session, statement: str, values: Sequence[object] = ()) -> tuple[float, float]:
+    """How long a statement took, and for how long a processor was busy with it; milliseconds."""
+    before, started = read_processor_ms(session), perf_counter()
+    session.execute(statement, values or None)
+    return (perf_counter() - started) * 1e3, read_processor_ms(session) - before
 
 
 def main() -> None:

@@ -8,14 +8,22 @@ const FACTOR: u128 = 0x0E37_79B9_7F4A_7C15;
 const INT_START: i128 = 3 << 100;
 const TEXT_BYTES: usize = 100;
 
+/// The remainder by `BOUND`, which is 2^61 - 1, without a division.
+fn reduce(value: u128) -> u128 {
+    let once = (value & BOUND) + (value >> 61);
+    let twice = (once & BOUND) + (once >> 61);
+    if twice < BOUND { twice } else { twice - BOUND }
+}
+
 fn spread(value: u128) -> u64 {
-    (value % BOUND * FACTOR % BOUND) as u64
+    reduce(reduce(value) * FACTOR) as u64
 }
 
 /// The number of bytes, the highest first, behind `mark`.
 fn number(mark: u8, content: &[u8]) -> u64 {
-    let add = |found: u128, &byte: &u8| (found << 8 | u128::from(byte)) % BOUND;
-    spread(content.iter().fold(u128::from(mark), add))
+    let add = |found: u128, &byte: &u8| found << 8 | u128::from(byte);
+    let add_part = |found: u128, part: &[u8]| reduce(part.iter().fold(found, add));
+    spread(content.chunks(8).fold(u128::from(mark), add_part))
 }
 
 fn number_int(value: i64) -> u64 {

@@ -7,6 +7,7 @@ pub mod calendar;
 pub mod codec;
 pub mod digest;
 pub mod extjson;
+pub mod frames;
 pub mod give;
 pub mod joins;
 pub mod json;
@@ -14,6 +15,7 @@ pub mod number;
 pub mod plan;
 pub mod profile;
 pub mod read_json;
+pub mod reply;
 pub mod shred;
 
 #[cfg(feature = "module")]

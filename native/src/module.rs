@@ -12,8 +12,10 @@ use crate::plan::Plan;
 use crate::assemble;
 use crate::digest;
 use crate::extjson;
+use crate::frames;
 use crate::joins;
 use crate::profile;
+use crate::reply;
 use crate::shred;
 
 type Count = (usize, usize, u64, Vec<(u32, u64)>);
@@ -217,6 +219,45 @@ fn fingerprint<'py>(
     Some(found.into_iter().map(|digest| digest.map(|bytes| PyBytes::new(py, &bytes))).collect())
 }
 
+/// Return 8 bytes for each key; or None for the exact way.
+#[pyfunction]
+fn hash_keys<'py>(
+    py: Python<'py>,
+    keys: Vec<PyBackedBytes>,
+) -> Option<Vec<Bound<'py, PyBytes>>> {
+    let hashes = guard(|| keys.iter().map(|key| digest::hash_key(key)).collect::<Vec<_>>())?;
+    Some(hashes.iter().map(|hash| PyBytes::new(py, hash)).collect())
+}
+
+/// Return the id of a cursor and its first documents, and whether all begin with their own ObjectId.
+#[pyfunction]
+fn cut_reply<'py>(
+    py: Python<'py>,
+    cursor: PyBackedBytes,
+) -> Option<(i64, Vec<Bound<'py, PyBytes>>, bool)> {
+    let reply = py.detach(|| guard(|| reply::cut(&cursor).ok()).flatten())?;
+    let documents = reply.documents.into_iter().map(|at| PyBytes::new(py, &cursor[at]));
+    Some((reply.cursor, documents.collect(), reply.is_distinct))
+}
+
+/// Return the borders of consecutive documents in `data`, from `start` on and up to `stop`.
+#[pyfunction]
+fn find_borders(data: &[u8], start: usize, stop: usize) -> Vec<usize> {
+    frames::find_borders(&data[..stop.min(data.len())], start)
+}
+
+/// Return documents by their borders in `data`, each with its offset; `data` begins at `base`.
+#[pyfunction]
+fn cut_documents<'py>(
+    py: Python<'py>,
+    data: &[u8],
+    base: u64,
+    borders: Vec<usize>,
+) -> Vec<(u64, Bound<'py, PyBytes>)> {
+    let cut = |pair: &[usize]| (base + pair[0] as u64, PyBytes::new(py, &data[pair[0]..pair[1]]));
+    borders.windows(2).map(cut).collect()
+}
+
 /// Return the documents of texts of Extended JSON; None for a text declined.
 #[pyfunction]
 fn read_texts<'py>(
@@ -252,7 +293,10 @@ mod assise_native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use super::{find_numbers, fingerprint, read_texts, Assembler, Profiler, Shredder};
+    use super::{
+        cut_documents, cut_reply, find_borders, find_numbers, fingerprint, hash_keys, read_texts,
+        Assembler, Profiler, Shredder,
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

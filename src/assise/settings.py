@@ -125,7 +125,7 @@ CHUNK_BYTES = Setting(
 WORKERS = Setting(
     "workers",
     0,
-    "worker processes; 0 is one for each core, at most 8, fewer where the source is small",
+    "workers; 0 is one for each core, at most 8, fewer where the source is small",
     WHOLE,
     0,
     64,

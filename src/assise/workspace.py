@@ -32,8 +32,9 @@ from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.redis.embedded import EmbeddedRedis
 from assise.schema.roles import list_others, role_name
+from assise.schema.script import SqlText
 from assise.schema.view_steps import sort_files
-from assise.schema.views import write_view
+from assise.schema.views import name_view, write_view
 from assise.settings import (
     MONGO_SETTINGS,
     STATEMENT_TIMEOUT,
@@ -87,7 +88,7 @@ def find_manifest(path: Path | str) -> Path:
     return path / "assise.yaml" if path.is_dir() else path
 
 
-def read_sql(path: Path, manifest: Manifest) -> list[str]:
+def read_sql(path: Path, manifest: Manifest) -> list[SqlText]:
     """What no key says: the texts of the files that `sql:` names, then the views.
 
     The files lie below the folder of the manifest. Each text ends without a semicolon, and that of a
@@ -96,7 +97,7 @@ def read_sql(path: Path, manifest: Manifest) -> list[str]:
     Raises:
         UsageError: a file cannot be read, or views read each other.
     """
-    texts = [_read_file(path.parent / name) for name in SQL.of(manifest) or ()]
+    texts = [SqlText(_read_file(path.parent / name), name) for name in SQL.of(manifest) or ()]
     views = VIEWS.of(manifest) or {}
     selects = {name: _read_file(path.parent / view.file) for name, view in views.items()}
     ordered, circle = sort_files(selects)
@@ -106,7 +107,10 @@ def read_sql(path: Path, manifest: Manifest) -> list[str]:
             remedy="Put what they share into a view that reads none of them.",
         )
     for name in ordered:
-        texts += write_view(name, views[name], selects[name])
+        *before, make = write_view(name, views[name], selects[name])
+        file = views[name].file
+        texts += [SqlText(text, file) for text in before]
+        texts.append(SqlText(make, file, name_view(name)))
     return texts
 
 

@@ -131,10 +131,15 @@ def load_shop(databases: Databases, folder: Path) -> Iterator[Template]:
 
 @contextmanager
 def sign_in(
-    conninfo: str, user: object = "", *, role: str = "app", tenant: str = ""
+    conninfo: str,
+    user: object = "",
+    *,
+    role: str = "app",
+    tenant: str = "",
+    prefix: str = "apptest",
 ) -> Iterator[Session]:
     """A transaction of a role of the application, with the settings of a session; taken back."""
-    with psycopg.connect(make_conninfo(conninfo, user=f"apptest_{role}")) as session:
+    with psycopg.connect(make_conninfo(conninfo, user=f"{prefix}_{role}")) as session:
         settings = {"app.user_id": str(user), "app.tenant_id": tenant}
         for name, value in settings.items():
             session.execute("SELECT set_config(%s, %s, true)", [name, value])

@@ -12,10 +12,10 @@ import pytest
 
 from assise.analytics.activity import read_active
 from assise.analytics.event import Event
+from assise.analytics.months import make_months
 from assise.analytics.picture import make_bitmap
 from assise.analytics.spool import Spool
 from assise.analytics.store import insert_history, insert_sync
-from assise.analytics.tables import QUERIES
 from assise.cli.run import run
 from assise.errors import UsageError
 from assise.postgres.connection import Connection
@@ -170,13 +170,14 @@ def test_old_months_are_dropped_and_their_numbers_stay(
         for n, days in enumerate((2_000, 830, 700, 1))
     ]
     with Connection(database) as connection:
-        months = {"months": [each.at for each in old]}
-        connection.execute(QUERIES["partitions_of"], months)
+        make_months(connection, [each.at for each in old])
         insert_history(connection, old)
         count(shop)
         before = query("SELECT * FROM assise.analytics_daily ORDER BY 1")
         done = dict(shop.work(is_once=True).done)
-        assert done["events of the last months"] == "2 dropped"
+        assert done["events of the last months"].startswith(
+            "assise.analytics_events: dropped analytics_events_"
+        )
         assert [row[0] for row in query(WHO)] == ["u2", "u3"]
         check = shop.analytics.check()
         assert (check.is_right, check.differing) == (True, [])

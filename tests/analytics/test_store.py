@@ -89,26 +89,6 @@ def test_text_that_postgresql_does_not_take_is_kept_as_near_as_can_be(
     assert properties == {"a�": "�b", "n": None, "of": ["2026-01-02", [1]]}
 
 
-def test_events_stand_in_the_partition_of_their_month_also_when_it_is_made_late(
-    shop: Project, database: str, query: Query
-) -> None:
-    del shop
-    with Connection(database) as connection:
-        insert_sync(connection, make_events(3))
-        connection.execute(
-            "INSERT INTO assise.analytics_events (uuid, event, distinct_id, at, arrived, traffic,"
-            " properties) SELECT gen_random_uuid(), 'old', 'p', now(), '2020-02-29', 'person', '{}'"
-        )
-        for _ in range(2):
-            connection.execute("SELECT assise.analytics_partitions()")
-    rows = query(
-        "SELECT tableoid::regclass::text, count(*) FROM assise.analytics_events GROUP BY 1"
-    )
-    names = {str(name): count for name, count in rows}
-    month = dt.datetime.now(dt.UTC).strftime("%Y_%m")
-    assert names == {"assise.analytics_events_2020_02": 1, f"assise.analytics_events_{month}": 3}
-
-
 def test_what_tracking_needs_is_no_gap_of_the_rules(shop: Project, query: Query) -> None:
     assert shop.access.check() == []
     query("GRANT USAGE ON SCHEMA assise TO PUBLIC")

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from tests.dumps import confirm
 
+from assise.cli.run import run
 from assise.errors import ManifestError, UsageError
 from assise.manifest.read import parse_manifest
 from assise.postgres.rights import REQUEST_ID, Rights
@@ -231,6 +232,27 @@ def test_the_log_walks_back_from_the_row_as_it_is(app: Project, query: Query) ->
         app.audit.log("users", ["1", "2"])
     with pytest.raises(UsageError, match="'one' is no key of users"):
         app.audit.log("users", ["one"])
+
+
+def test_a_moment_before_the_log_began_is_told(
+    app: Project, query: Query, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    at = "2000-01-01T00:00Z"
+    words = ["audit", "log", "users", "1", "-f", str(app.path.parent), "--to", database, "--at"]
+    assert run([*words, at]) == 0
+    assert "the log has no line yet: what was changed before is not" in capsys.readouterr().err
+    query("INSERT INTO users (name) VALUES ('Ann')")
+    ((begun,),) = query("SELECT at FROM audit_log")
+    assert isinstance(begun, datetime)
+    assert app.audit.log("users", ["7"]).since == begun
+    assert run([*words, at]) == 0
+    said = capsys.readouterr()
+    assert said.out.endswith("there was no such row\n")
+    assert f"the log begins at {begun.astimezone(UTC).isoformat()}: what was" in said.err
+    assert run([*words, begun.isoformat()]) == 0
+    assert "the log begins" not in capsys.readouterr().err
+    assert run([*words, at, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["since"] == begun.astimezone(UTC).isoformat()
 
 
 def test_a_row_that_truncate_took_is_told_from_the_lines_before(app: Project, query: Query) -> None:

@@ -12,7 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.dumps import confirm
 from tests.scenes.commands import wait_until
 
@@ -51,7 +53,8 @@ def has_transfers(query: Query, least: int) -> bool:
 def test_fifty_writers_that_are_killed_lose_no_cent(
     ismail: Project, database: str, query: Query
 ) -> None:
-    command = [sys.executable, str(EXAMPLE / "ledger.py"), database, str(WRITERS), str(TRANSFERS)]
+    worker = make_conninfo(database, user="ismail_core_worker")
+    command = [sys.executable, str(EXAMPLE / "ledger.py"), worker, str(WRITERS), str(TRANSFERS)]
     for goal in (20, 80):
         running = subprocess.Popen(command)
         wait_until(partial(has_transfers, query, goal), "some transfers")
@@ -89,3 +92,33 @@ def test_its_views_partitions_and_rules_are_there(ismail: Project, query: Query)
         WHERE table_schema IN ('core', 'business', 'analytics') AND table_name !~ '_(past|far|\\d{4}_\\d\\d)$'
         GROUP BY 1 ORDER BY 1""")
     assert {schema: set(names) for schema, names in found} == TABLES
+
+
+def test_a_user_sees_its_own_money_and_moves_none(
+    ismail: Project, database: str, query: Query
+) -> None:
+    ((user, wallet),) = query("SELECT user_id::text, id::text FROM core.wallets LIMIT 1")
+    query("INSERT INTO core.transfer_keys (key) VALUES ('k')")
+    line = """INSERT INTO core.transactions (transfer_id, wallet_id, kind, amount)
+        SELECT gen_random_uuid(), id, 'deposit', 1 FROM core.wallets"""
+    query(line)
+    reports = ["analytics.user_stats", "analytics.wallet_stats"]
+    assert [each.object for each in ismail.access.check()] == reports
+    app = make_conninfo(database, user="ismail_core_app")
+    with psycopg.connect(app, autocommit=True) as session:
+        session.execute("SELECT set_config('app.user_id', %s, false)", [user])
+        assert session.execute("SELECT id::text FROM core.wallets").fetchall() == [(wallet,)]
+        lines = session.execute("SELECT wallet_id::text FROM core.transactions").fetchall()
+        assert lines == [(wallet,)]
+        for denied in (
+            "UPDATE core.wallets SET balance = 1e6",
+            line,
+            "SELECT FROM core.transfer_keys",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                session.execute(denied.encode())
+        session.execute(
+            "INSERT INTO business.shop_orders (user_id, product, quantity, amount) VALUES (%s, 'p', 1, 2)",
+            [user],
+        )
+        assert session.execute("SELECT count(*) FROM business.shop_orders").fetchone() == (1,)

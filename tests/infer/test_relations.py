@@ -352,54 +352,91 @@ def test_an_array_of_ids_has_the_child_table_that_would_have_foreign_keys(
     assert counts == [(80, 80)]
 
 
+BY_TENANT = {"key": {"tenantId": 1, "number": -1}, "name": "own", "unique": True}
+
+
+def make_invoices() -> list[Document]:
+    return [{"_id": make_id(2, n), "tenantId": f"t{n % 3}", "number": n} for n in range(30)]
+
+
 @pytest.mark.parametrize(
-    ("fields", "told"),
+    ("shift", "gone", "keys"),
     [
         (
-            ["tenant_id", "invoice_number"],
-            (
-                "40 documents, _id: objectId; foreign_keys: [{columns: [tenant_id, invoice_number],"
-                ' references: "invoices(tenant_id, number)"}], if these columns are a row of'
-                " invoices; values were not compared"
-            ),
+            0,
+            0,
+            ['- {columns: [tenant_id, invoice_number], references: "invoices(tenant_id, number)"}'],
         ),
-        # The same names alone, and a part of the key, say nothing.
-        (["tenant_id", "number"], "40 documents, _id: objectId"),
-        (["invoice_number"], "40 documents, _id: objectId"),
+        (
+            0,
+            2,
+            [
+                (
+                    "- {columns: [tenant_id, invoice_number], references:"
+                    ' "invoices(tenant_id, number)", orphans: keep}'
+                )
+            ],
+        ),
+        # Each column alone has values of the other table; together they are no row of it.
+        (1, 0, []),
+        (0, 9, []),
     ],
 )
-def test_what_several_columns_may_refer_to_is_told(
-    project: Project, tmp_path: Path, fields: list[str], told: str
+def test_several_columns_refer_where_their_values_are_those_of_a_row(
+    project: Project, tmp_path: Path, shift: int, gone: int, keys: list[str]
 ) -> None:
-    invoices: list[Document] = [
-        {"_id": make_id(2, n), "tenant_id": f"t{n % 3}", "number": n} for n in range(30)
+    payments: list[Document] = [
+        {
+            "_id": make_id(3, n),
+            "tenantId": f"t{(n + shift) % 3}",
+            "invoiceNumber": n % 30 + (30 if n < gone else 0),
+        }
+        for n in range(60)
     ]
-    payments: list[Document] = []
-    for n in range(40):
-        all_fields = {"tenant_id": f"t{n % 3}", "number": n % 30, "invoice_number": n % 30}
-        payments.append({"_id": make_id(3, n)} | {name: all_fields[name] for name in fields})
-    index = {"key": {"tenant_id": 1, "number": -1}, "name": "own", "unique": True}
-    collections = {"invoices": invoices, "payments": payments}
-    lines = infer(tmp_path, collections, indexes={"invoices": [index]})
-    assert lines[lines.index("  payments:") - 1].removeprefix("  # ") == told
-    if "foreign_keys" not in told:
-        return
-    plain = YAML(typ="safe").load("\n".join(lines))
-    asked = told.partition("foreign_keys: ")[2].partition(", if these")[0]
-    plain["tables"]["payments"]["foreign_keys"] = YAML(typ="safe").load(asked)
-    project.path.write_text(json.dumps(plain))
-    assert project.migrate(tmp_path / "app", confirm=confirm).findings == []
+    # Names that are the same in both, and a part of the key, refer to nothing.
+    others: list[Document] = [
+        {"_id": make_id(4, n), "tenantId": "t0", "number": 3 * n} for n in range(9)
+    ]
+    parts: list[Document] = [{"_id": make_id(5, n), "invoiceNumber": n} for n in range(9)]
+    collections = {
+        "invoices": make_invoices(),
+        "payments": payments,
+        "others": others,
+        "parts": parts,
+    }
+    lines = infer(tmp_path, collections, indexes={"invoices": [BY_TENANT]})
+    assert [
+        line.strip() for line in lines if line.strip().startswith("- {columns: [tenant_id, inv")
+    ] == keys
+    said = lines[lines.index("  payments:") - 1]
+    told = f"; {60 - gone} of 60 values of tenantId, invoiceNumber are in invoices"
+    assert said.endswith(told if keys else "_id: objectId")
+    project.path.write_text("\n".join(lines))
+    assert len(project.migrate(tmp_path / "app", confirm=confirm).findings) == bool(gone and keys)
     with project.connect(project.manifest) as connection:
-        keys = connection.execute(
-            "SELECT convalidated, pg_get_constraintdef(oid) FROM pg_constraint"
+        found = connection.execute(
+            "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
             " WHERE conrelid = 'payments'::regclass AND contype = 'f'"
         )
-    assert keys == [
-        (
-            True,
-            "FOREIGN KEY (tenant_id, invoice_number) REFERENCES invoices(tenant_id, number)",
-        )
+    made = "FOREIGN KEY (tenant_id, invoice_number) REFERENCES invoices(tenant_id, number)"
+    assert [str(text).removesuffix(" NOT VALID") for (text,) in found] == [made] * len(keys)
+
+
+def test_what_fields_of_inner_documents_may_refer_to_is_told(tmp_path: Path) -> None:
+    invoices: list[Document] = [
+        {"_id": make_id(2, n), "by": {"tenant": f"t{n % 3}"}, "number": n} for n in range(30)
     ]
+    payments: list[Document] = [
+        {"_id": make_id(3, n), "by": {"tenant": f"t{n % 3}"}, "invoice_number": n}
+        for n in range(30)
+    ]
+    index = {"key": {"by.tenant": 1, "number": 1}, "name": "own", "unique": True}
+    collections = {"invoices": invoices, "payments": payments}
+    lines = infer(tmp_path, collections, indexes={"invoices": [index]})
+    assert lines[lines.index("  payments:") - 1].endswith(
+        'foreign_keys: [{columns: [by_tenant, invoice_number], references: "invoices(by_tenant, number)"}],'
+        " if these columns are a row of invoices; values were not compared"
+    )
 
 
 @pytest.mark.parametrize(
@@ -420,6 +457,8 @@ def test_a_pointer_names_its_class(
             "_p_gone": f"_Role${make_key(n % 20)}",
             "_p_either": f"{'_User' if n % 2 else '_Role'}${make_key(n % 20)}",
             "_p_text": "_User",
+            "by": f"_User${make_key(n % 20)}",
+            "price": f"US${n}",
         }
         for n in range(40)
     ]
@@ -427,6 +466,8 @@ def test_a_pointer_names_its_class(
     author = find(lines, "author:")
     assert author.startswith(f"author: {line}")
     assert author.endswith("undo: {type: text, from: _p_author}; 40 of 40 values are _User._id")
+    assert 'kind: "pointer(_User)", references: _user}' in find(lines, "by:")
+    assert find(lines, "price:").startswith("price: text")
     for name in ("gone", "either", "text"):
         assert find(lines, f"{name}:").startswith(f"{name}: {{type: text, from: _p_{name}}}")
     project.path.write_text("\n".join(lines))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from assise.errors import ManifestError
-from assise.manifest.layout import RULES, layouts, read_first_manifest, read_layout
+from assise.manifest.derive import read_first_manifest
+from assise.manifest.layout import RULES, layouts, read_layout
 from assise.manifest.read import parse_manifest
 from assise.manifest.sections import KEYS
 

@@ -44,14 +44,6 @@ MISTAKES = [
     ),
     ('"who signs in"', '" "', "schemas.auth.comment: is an empty comment"),
     ("{comment:", "{comments:", "schemas.auth.comments: is not a manifest key here"),
-    (
-        "name: shop\n",
-        "name: shop\nroles: {prefix: shop}\n",
-        (
-            "roles: belongs to tables of one schema, and there are some in auth\n"
-            "Take the schema out of their names, or the roles."
-        ),
-    ),
 ]
 
 

@@ -508,3 +508,15 @@ def test_every_folder_of_mongodumps_own_tests_opens_or_says_why_not() -> None:
         assert found == files or not found & files
         assert found
     assert any("é" in name for folder in folders for name in names(open_dump(folder)))
+
+
+def test_the_digest_of_a_chunk_is_that_of_its_bytes_and_of_what_cannot_be_framed(
+    tmp_path: Path,
+) -> None:
+    documents = [bson.encode({"_id": n}) for n in range(2_500)]
+    before, after, garbage = b"".join(documents[:1_200]), b"".join(documents[1_200:]), b"\xff" * 9
+    path = tmp_path / "users.bson"
+    path.write_bytes(before + garbage + after)
+    size = path.stat().st_size
+    (chunk,) = read_chunks(BsonFile("users", path, size), size)
+    assert chunk.digest == sha256(before + sha256(garbage).digest() + after).hexdigest()

@@ -22,9 +22,12 @@ from assise.mongo.frames import (
     LARGEST,
     Run,
     Stream,
+    cut_documents,
+    find_borders,
     read_frames,
     read_stops,
 )
+from assise.native import find_native
 from assise.rows.model import Document
 
 
@@ -89,6 +92,30 @@ def test_files_are_framed_as_the_tests_own_walker_does_whatever_blocks_a_stream_
     assert found_in(data) == expected
     later = found_in(data, sizes, 7)
     assert [(kind, start - 7, end - 7) for kind, start, end in later] == expected
+
+
+@pytest.mark.skipif(find_native() is None, reason="assise-native is not installed")
+@given(files(), st.integers(0, 200), st.integers(0, 400))
+def test_the_crate_finds_and_cuts_what_python_does(data: bytes, start: int, stop: int) -> None:
+    native = find_native()
+    assert native is not None
+    for limit in (stop, len(data)):
+        borders = find_borders(data, start, limit)
+        assert native.find_borders(data, start, limit) == borders
+        cut = cut_documents(data, 7, borders)
+        assert native.cut_documents(data, 7, borders) == cut
+        assert b"".join(raw for _, raw in cut) == data[start : borders[-1]]
+
+
+@pytest.mark.skipif(find_native() is None, reason="assise-native is not installed")
+@pytest.mark.parametrize("size", [4, 5, LARGEST, LARGEST + 1, -1])
+def test_the_crate_takes_lengths_as_python_does(size: int) -> None:
+    native = find_native()
+    assert native is not None
+    data = EMPTY + size.to_bytes(4, "little", signed=True) + bytes(max(0, size - 4)) + EMPTY
+    expected = find_borders(data, 0, len(data))
+    assert native.find_borders(data, 0, len(data)) == expected
+    assert (len(expected) > 2) == (5 <= size <= LARGEST)
 
 
 LONG_OPTIONS = b"\0" + b"a" * 40 + b"\0"

@@ -19,9 +19,10 @@ from tests.servers.mongo import MongoServer
 
 from assise.errors import SourceError, UsageError
 from assise.mongo.cursor import CollectionReader, LiveCollection, read_reply
-from assise.mongo.ranges import EVERYTHING, number_ranges
+from assise.mongo.ranges import EVERYTHING, Range, number_ranges
 from assise.mongo.server import Server
 from assise.mongo.source import LargeChunkError, SourceOptions
+from assise.native import find_native
 
 pytestmark = pytest.mark.contract
 
@@ -166,6 +167,62 @@ def test_the_collation_of_a_collection_does_not_change_its_ranges(
     assert {str(each) for each in asked} == {"{'locale': 'simple'}"}
 
 
+def test_ids_are_walked_alike_in_one_reply_and_by_a_cursor(
+    open_reader: OpenReader, shop: Shop
+) -> None:
+    insert_things(shop)
+    plain = open_reader("things")
+    by_cursor = replace(plain, facts=replace(plain.facts, has_collation=True))
+    few = replace(plain, facts=replace(plain.facts, size=300_000, count=150))
+    with listen(shop) as (heard, listening):
+        readers = [replace(each, collection=listening.things) for each in (plain, by_cursor)]
+        found = [reader.plan_ranges(50_000) for reader in readers]
+        assert [command["batchSize"] for _, command, _ in heard] == [600, 100_000 + 4857]
+        heard.clear()
+        split = replace(few, collection=listening.things).split(Range(0, 8, EVERYTHING))
+        assert len(split) >= 4
+    assert len(found[0]) > 2
+    assert found[0] == found[1]
+
+
+def test_a_sample_of_one_place_are_the_first_documents(open_reader: OpenReader, shop: Shop) -> None:
+    given = insert_things(shop)
+    with listen(shop) as (heard, listening):
+        reader = replace(open_reader("things"), collection=listening.things)
+        [(documents, share)] = reader.read_samples(reader.facts.size // 10, 1)
+        assert [name for name, _, _ in heard] == ["find"]
+        heard.clear()
+        drawn = [raw for some, _ in reader.read_samples(9_000, 2) for _, raw in some]
+        assert [name for name, _, _ in heard] == ["aggregate"]
+    assert [raw for _, raw in documents] == given[: len(documents)]
+    assert 20 <= len(documents) <= 40
+    assert 0.05 < share < 0.2
+    assert {*drawn} <= {*given}
+
+
+def test_no_mutated_reply_is_cut_otherwise_by_the_crate() -> None:
+    rng = random.Random(7)
+    documents = [{"_id": ObjectId(), "text": "x" * n, "n": [1, {"a": n}]} for n in range(8)]
+    facts = {"partial": False, "id": Int64(0), "ns": "shop.things", "token": {"a": 1}}
+    cursor = bson.encode({"firstBatch": documents, **facts})
+    cut = 0
+    for _ in range(3_000):
+        mutated = bytearray(cursor)
+        for _ in range(rng.choice([1, 2, 4])):
+            at = rng.randrange(len(mutated))
+            mutated[at] = rng.choice([0, 255, mutated[at] ^ 1, rng.randrange(256)])
+        reply = read_reply(bytes(mutated))
+        if reply is None:
+            continue
+        cut += 1
+        exact = read_reply(bytes(mutated), is_native=False)
+        assert exact is not None
+        assert reply[:2] == exact[:2]
+        ids = {raw[9:21] for raw in reply.documents}
+        assert not reply.is_distinct or len(ids) == len(reply.documents)
+    assert cut > 1_000
+
+
 def test_what_one_reply_does_not_hold_is_read_by_a_cursor_and_no_other_stays_open(
     open_reader: OpenReader, shop: Shop
 ) -> None:
@@ -186,14 +243,39 @@ def test_what_one_reply_does_not_hold_is_read_by_a_cursor_and_no_other_stays_ope
     assert heard[-1][2]["cursor"]["id"] == 0
 
 
-def test_a_reply_that_is_cut_in_a_document_is_no_reply() -> None:
+@pytest.mark.parametrize("is_native", [True, False])
+def test_a_reply_that_is_cut_in_a_document_is_no_reply(*, is_native: bool) -> None:
     documents = [{"_id": n} for n in range(12)]
     cursor = bson.encode({"firstBatch": documents, "id": Int64(7), "ns": "shop.things"})
-    assert read_reply(cursor) == (7, [bson.encode(each) for each in documents])
+    cut = [bson.encode(each) for each in documents]
+    assert read_reply(cursor, is_native=is_native) == (7, cut, False)
     at = cursor.index(bson.encode(documents[5]))
     for size in (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x10\0\0\0", b"\xff\xff\xff\x7f"):
         broken = cursor[:at] + size + cursor[at + 4 :]
-        assert read_reply(broken) == (0, None)
+        assert read_reply(broken, is_native=is_native) is None
+    for end in range(len(cursor)):
+        assert read_reply(cursor[:end], is_native=is_native) is None
+    assert read_reply(bson.encode({"id": Int64(7)}), is_native=is_native) is None
+
+
+def test_a_reply_tells_whether_object_ids_are_distinct() -> None:
+    ids = [ObjectId() for _ in range(4)]
+
+    def is_distinct(*documents: dict[str, object]) -> bool:
+        cursor = bson.encode({"firstBatch": documents, "id": Int64(0), "ns": "shop.things"})
+        reply = read_reply(cursor)
+        assert reply
+        assert [bson.decode(raw) for raw in reply.documents] == [*documents]
+        return reply.is_distinct
+
+    some: list[dict[str, object]] = [{"_id": each, "n": 1} for each in reversed(ids)]
+    if find_native():
+        assert is_distinct(*some)
+        assert is_distinct({"_id": ids[0]})
+    assert not is_distinct(*some, {"_id": ids[2], "n": 2})
+    assert not is_distinct(*some, {"_id": 1})
+    assert not is_distinct(*some, {"n": 1, "_id": ObjectId()})
+    assert not is_distinct(*some, {})
 
 
 def test_a_large_range_is_split(open_reader: OpenReader, shop: Shop) -> None:

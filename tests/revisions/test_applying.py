@@ -132,6 +132,35 @@ def test_a_lock_that_cannot_be_had_names_who_has_it(database: str) -> None:
         runner.run_together(["ALTER TABLE t ADD b int"], ["t"], lambda: None)
 
 
+def test_a_step_that_locks_two_tables_gives_way_before_a_deadlock_is_looked_for(
+    shop: Project, database: str
+) -> None:
+    """The writer waits first, so that the server would end it and not the step."""
+    del shop
+    is_written = threading.Event()
+
+    def write(other: psycopg.Connection) -> None:
+        with Connection(database) as watcher:
+            locked = "SELECT count(*) FROM pg_locks WHERE relation = 'orders'::regclass AND mode = 'AccessExclusiveLock' AND granted"
+            wait_until(lambda: watcher.scalar(locked) == 1, "the step")
+        other.execute("UPDATE orders SET state = 'new' WHERE state = 'none'")
+        other.commit()
+        is_written.set()
+
+    with holding(database, "UPDATE users SET name = 'Bea' WHERE name = ''") as other:
+        thread = threading.Thread(target=write, args=[other])
+        thread.start()
+        with Connection(database) as connection:
+            statements = [
+                "LOCK TABLE orders",
+                "SELECT pg_sleep(0.3)",
+                "ALTER TABLE orders DROP CONSTRAINT orders_user_id_fkey",
+            ]
+            Runner(connection, print).run_together(statements, ["orders"], lambda: None)
+        thread.join()
+    assert is_written.is_set()
+
+
 def test_changes_in_place_give_way_to_others_too_and_name_them(
     shop_before: Project, database: str, query: Query
 ) -> None:

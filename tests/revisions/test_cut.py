@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -20,7 +21,11 @@ from tests.scenes.commands import wait_until
 from tests.scenes.databases import Databases, Template
 
 from assise.errors import RefusedError, TargetError, UsageError
+from assise.postgres.connection import Connection
+from assise.postgres.partitions import run_partitions
+from assise.postgres.steps import LOCK_TIMEOUT_S
 from assise.project import Project
+from assise.schema.partitions import end_first, list_partitionings
 
 Query = Callable[..., list[tuple[object, ...]]]
 pytestmark = pytest.mark.contract
@@ -161,6 +166,7 @@ def test_a_table_in_use_becomes_cut_and_whole_and_cut_again(
                 assert query("SELECT pg_relation_filenode('payments')") == node
                 assert paid.revisions().status().drift.is_empty
     assert writer.failed == []
+    assert writer.longest_s < LOCK_TIMEOUT_S + 0.2
     assert query("SELECT count(*) FROM payments") == [(2000 + writer.count,)]
     assert query("SELECT most FROM theirs") == [(2000,)]
     drift = paid.revisions().diff()
@@ -223,6 +229,41 @@ def test_what_would_be_lost_by_the_swap_is_named_before(
     assert paid.revisions().status().drift.is_empty
 
 
+def test_a_cut_that_was_begun_takes_rows_of_later_months(
+    paid: Project, database: str, query: Query
+) -> None:
+    """Each run moves the check, and checks again what was not checked when it was killed."""
+    query("CREATE TABLE t (id bigint REFERENCES payments)")
+    with pytest.raises(TargetError, match="foreign key t_id_fkey of t"):
+        paid.revisions().apply()
+    (of,) = list_partitionings(paid.manifest, "public")
+    check = "SELECT pg_get_constraintdef(oid), convalidated FROM pg_constraint WHERE conname = %s"
+    before = query(check, [of.bounds])
+    with Connection(database) as connection:
+        assert str(run_partitions(connection, of, log=print)) == ""
+        assert query(check, [of.bounds]) == before
+        later = datetime.now(UTC) + timedelta(days=100)
+        row = f"INSERT INTO payments (user_id, amount, created_at) VALUES (1, 5, '{later}')"
+        with pytest.raises(psycopg.errors.CheckViolation, match=of.bounds):
+            query(row)
+        end = end_first(later)
+        connection.execute(of.move_bounds(end))
+        run = run_partitions(connection, of, log=print, now=later)
+        assert run.moved == ""
+        ((text, is_valid),) = query(check, [of.bounds])
+        assert (f"{end:%Y-%m-%d}" in str(text), is_valid) == (True, True)
+        connection.execute(of.move_bounds(datetime.now(UTC)))
+        assert "takes rows up to" in str(run_partitions(connection, of, log=print, now=later))
+    query(row)
+    query("DROP TABLE t")
+    paid.revisions().apply()
+    assert query("SELECT count(*) FROM payments_past WHERE amount = 5 AND created_at > now()") == [
+        (1,)
+    ]
+    assert paid.partitions.status().exit_code == 0
+    assert paid.revisions().diff().differences == []
+
+
 def test_the_way_back_leaves_rows_of_later_partitions_where_they_are(
     paid: Project, query: Query
 ) -> None:
@@ -252,6 +293,7 @@ def test_indexes_and_foreign_keys_of_a_cut_table_are_made_partition_by_partition
         assert paid.revisions().status().drift.is_empty
         paid.revisions().apply()
     assert writer.failed == []
+    assert writer.longest_s < LOCK_TIMEOUT_S + 0.2
     assert paid.revisions().diff().differences == []
     assert query("SELECT count(*) FROM pg_index WHERE NOT indisvalid") == [(0,)]
     unchecked = "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND NOT convalidated"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from functools import partial
 
+import psycopg
 import pytest
+from tests.dumps import confirm
 from tests.revisions.changing import change, check_same, revise
+from tests.scenes.databases import Databases
 
-from assise.errors import ManifestError, UsageError
+from assise.errors import ManifestError, RefusedError, UsageError
 from assise.manifest.read import parse_manifest
 from assise.postgres import locks
 from assise.project import Project
@@ -117,6 +121,55 @@ def test_a_changed_view_comes_again_with_those_of_ours_that_read_it(
         assert query("SELECT has_table_privilege('pg_monitor', 'by_state', 'SELECT')") == [(True,)]
         viewed.revisions().revert()
         assert viewed.revisions().status().drift.is_empty
+
+
+DEFAULTS = "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_monitor, PUBLIC"
+GRANTED = """SELECT c.relname::text, a.grantee::regrole::text FROM pg_class AS c, aclexplode(relacl) AS a
+    WHERE relkind IN ('v', 'm') AND relnamespace = 'public'::regnamespace AND a.grantee <> relowner
+    AND relname NOT LIKE 'pg_stat%%' ORDER BY 1, 2"""
+
+
+@pytest.mark.contract
+def test_default_privileges_give_nobody_rights_on_a_view(
+    viewed: Project, query: Query, databases: Databases
+) -> None:
+    folder = viewed.path.parent / "sql"
+    query(DEFAULTS)
+    change(viewed, "  dear: {", "  a_most: {file: sql/a_most.sql}\n  dear: {")
+    (folder / "a_most.sql").write_text("SELECT max(price) AS most FROM dear")
+    revise(viewed, "most")
+    viewed.revisions().apply()
+    assert query(GRANTED) == []
+    query("GRANT SELECT ON dear TO pg_read_all_data")
+    (folder / "dear.sql").write_text("SELECT price FROM orders WHERE price > 5")
+    (folder / "by_state.sql").write_text(FILES["by_state"].replace("count(*)", "count(*) + 1"))
+    revise(viewed, "dearer")
+    viewed.revisions().apply()
+    assert query(GRANTED) == [("dear", "pg_read_all_data")]
+    assert viewed.revisions().diff().differences == []
+    conninfo = databases.create()
+    with psycopg.connect(conninfo, autocommit=True) as other:
+        other.execute(DEFAULTS)
+        fresh = Project(viewed.path.parent, to=conninfo)
+        assert fresh.migrate(viewed.path.parent / "app", confirm=confirm).exit_code == 0
+        assert other.execute(GRANTED).fetchall() == []
+    databases.drop(conninfo)
+
+
+@pytest.mark.parametrize("name", ["dear", "by_state"])
+def test_an_error_in_the_sql_of_a_view_names_its_file(
+    viewed: Project, databases: Databases, name: str
+) -> None:
+    (viewed.path.parent / "sql" / f"{name}.sql").write_text("SELECT nothing AS state FROM orders")
+    says = rf'sql/{name}\.sql: the server refuses it: .*column "nothing" does not exist'
+    with pytest.raises(UsageError, match=says):
+        viewed.revisions().diff()
+    shutil.rmtree(viewed.path.parent / "revisions")
+    conninfo = databases.create()
+    fresh = Project(viewed.path.parent, to=conninfo)
+    with pytest.raises(RefusedError, match=says):
+        fresh.migrate(viewed.path.parent / "app", confirm=confirm)
+    databases.drop(conninfo)
 
 
 def test_views_that_read_each_other_are_named(viewed: Project) -> None:

@@ -20,7 +20,7 @@ from assise.transfer import ledger
 from assise.transfer.ledger import Load
 from assise.transfer.report import Verified
 from assise.transfer.verify import verify_source
-from assise.transfer.workers.pool import Inline
+from assise.transfer.workers.pool import Workers
 from assise.workspace import keep_silent
 
 Row = tuple[object, ...]
@@ -197,7 +197,7 @@ class Loaded:
                 connection,
                 self.load,
                 open_source(self.load.source),
-                Inline(),
+                Workers(1),
                 log=keep_silent,
                 progress=keep_silent,
             )

@@ -16,6 +16,7 @@ from tests.search.asking import Session, ask, sign_in
 
 from assise.errors import TargetError
 from assise.project import Project
+from assise.search import query as query_module
 from assise.search.query import Request
 from assise.search.verbs import Drift
 
@@ -55,6 +56,14 @@ def test_a_large_statement_is_left_to_the_worker(
     assert library.search.build()["books"] == 1001
     assert status(library) == (0, 0)
     assert find(database, "w2500") == [2500]
+    query("UPDATE books SET title = 'otherword' WHERE id BETWEEN 1000 AND 2000")
+    assert status(library) == (1001, 0)
+    assert find(database, "newword") == [*range(2001, 2101)]
+    assert find(database, "otherword") == []
+    query("UPDATE books SET title = 'otherword' WHERE id BETWEEN 2001 AND 3000")
+    assert status(library) == (1001, 1000)
+    assert find(database, "newword") == []
+    assert find(database, "otherword") == [*range(2001, 2101)]
 
 
 def test_what_changes_is_found_no_longer_in_the_same_transaction(
@@ -187,6 +196,18 @@ def test_after_another_rule_blocks_are_sealed_again(
     assert _find_in(database, 1, "blocks", "w3") == found != []
 
 
+def test_rows_that_are_in_no_block_yet_are_found(
+    library: Project, database: str, query: Query
+) -> None:
+    query(INSERT, (1000, 1004))
+    library.work(is_once=True)
+    books = library.search.status()[0]
+    assert (books.fresh, books.sealed) == (0, 400)
+    for plan in ("rows", "blocks"):
+        assert _find_in(database, 1, plan, "newword") == [*range(1000, 1005)]
+        assert _find_in(database, 2, plan, "newword") == []
+
+
 def _find_in(database: str, user: int, plan: str, text: str = "changinghands") -> list[int]:
     with sign_in(database, user, plan=plan) as session:
         return sorted(int(str(key[0])) for key, _ in ask(session, "books", text, 1000))
@@ -261,6 +282,23 @@ def test_totals_and_facets_are_of_all_hits(template: Template) -> None:
     sizes = Counter(str(hit.metadata["size"]) for hit in whole.results)
     assert found.facets == {"size": sizes}
     assert sizes.keys() == {"0", "1", "2"}
+
+
+def test_more_hits_than_are_counted_are_an_estimate(
+    template: Template, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = Project(template.folder, to=template.conninfo)
+    request = Request("w0", ["books"], 5, facets=["size"])
+    whole = library.search.query(request, role="admin")
+    assert not whole.estimated
+    for most in (whole.total, whole.total - 1):
+        monkeypatch.setattr(query_module, "EXACT", most)
+        found = library.search.query(request, role="admin")
+        assert (found.total, found.estimated) == (most, most < whole.total)
+        assert sum(found.facets["size"].values()) == most
+        ordered = replace(request, limit=1_000, sort=["id"])
+        found = library.search.query(ordered, role="admin")
+        assert len(found.results) == found.total == most
 
 
 @pytest.mark.parametrize(

@@ -58,11 +58,25 @@ def test_words_of_others_neither_stop_nor_guide_a_correction(
     library.search.build()
     assert find(database, "kitchn") == [9001]
     insert(session, 9002, THEIRS, "kitchn")
+    assert find(database, "kitchn") == [9001]
     for number in range(9003, 9010):
         insert(session, number, THEIRS, "kitchan")
     library.search.build()
     assert find(database, "kitchn") == [9001]
     assert find(database, "kitchan") == [9001]
+
+
+def test_words_of_hidden_rows_are_neither_proposed_nor_corrected_to(
+    session: Session, library: Project
+) -> None:
+    insert(session, 9001, OURS, "zebrafish")
+    library.search.build()
+    for shown in (True, False):
+        typed = library.search.query(Request("zebrafihs", ["books"]), user_id=OURS)
+        assert typed.did_you_mean == ("zebrafish" if shown else None)
+        found = [each.text for each in library.search.suggest("zebraf", user_id=OURS)]
+        assert ("zebrafish" in found) is shown
+        session.execute("SELECT books_delete(9001)")
 
 
 def test_words_of_others_push_no_word_out_of_a_prefix(

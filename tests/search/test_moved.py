@@ -18,6 +18,7 @@ from tests.search.oracle import Key, Statistics, rank
 from assise.errors import UsageError
 from assise.manifest.read import load_manifest
 from assise.project import Project
+from assise.schema.search import searched
 from assise.search.query import Request
 from assise.search.synonyms import read_synonyms
 from assise.transfer.finished import open_loaded, open_target
@@ -248,3 +249,40 @@ def test_what_a_moment_raises_is_paged_and_marked(library: Project, query: Query
     assert len(found) == whole.total
     (signs,) = library.search.explain(Request("w0", ["signs"]), user_id=1)
     assert signs.inexact
+
+
+def test_a_moment_raises_the_thousand_best_of_many_rows(
+    library: Project, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of few rows that a user sees all are raised; in blocks, as the page says, the best thousand."""
+    monkeypatch.setattr(searched, "BLOCK", 1_024)
+    days = {(f"t{n:04}",): 0 if n % 3 else n for n in range(4_200)}
+    # A tsvector counts a word up to 255 times.
+    texts = {
+        key: " ".join(["many" if n < 1_200 else "few", *(f"y{k % 9}" for k in range(n % 1_200))])
+        for n, key in enumerate(days)
+    }
+    insert = (
+        "INSERT INTO signs (id, text, seen_at)"
+        " VALUES (%s, %s, date_trunc('hour', now()) - %s * interval '1 day')"
+    )
+    with psycopg.connect(database) as session:
+        values = [(key[0], texts[key], age) for key, age in days.items()]
+        session.cursor().executemany(insert, values)
+    assert library.load(None, confirm=confirm).exit_code == 0
+    library.search.build()
+    rows = {**TABLES["signs"], **{key: Counter(text.split()) for key, text in texts.items()}}
+    plain = rank(rows, "many", Statistics.count(rows.values()))
+    assert len(plain) == 1_200
+    bests = []
+    for plan, most in {"rows": 1_200, "blocks": 1_000}.items():
+        raised = {key: score * (1 + 0.5 ** (days[key] / 30)) for key, score in plain[:most]}
+        with sign_in(database, role="admin", plan=plan) as session:
+            found = ask(session, "signs", "many", 1_000, {"raw": True})
+            assert ask(session, "signs", "many", 10, {"raw": True}) == found[:10]
+        expected = sorted(raised.values(), reverse=True)[:1_000]
+        assert [score for _, score in found] == pytest.approx(expected, abs=2e-4)
+        assert dict(found) == pytest.approx({key: raised[key] for key, _ in found}, abs=2e-4)
+        assert found == sorted(found, key=lambda hit: (-hit[1], hit[0]))
+        bests.append({key for key, _ in found})
+    assert bests[0] - bests[1]

@@ -36,6 +36,27 @@ def test_scores_and_order_are_those_of_brute_force(
 
 
 @pytest.mark.parametrize("plan", PLANS)
+def test_a_word_counts_ten_times_and_the_hundred_heaviest_words_count(
+    template: Template, plan: str
+) -> None:
+    statistics = STATISTICS["books"]
+    by_weight = sorted(statistics.df, key=lambda word: -statistics.idf(word))
+    heaviest, lightest = by_weight[:100], by_weight[-20:]
+    assert statistics.idf(heaviest[-1]) > statistics.idf(lightest[0]) + 0.1
+    asked = {
+        " ".join(["w3"] * 50 + ["w9"]): " ".join(["w3"] * 10 + ["w9"]),
+        " ".join(lightest + heaviest): " ".join(heaviest),
+    }
+    with sign_in(template.conninfo, role="admin", plan=plan) as session:
+        for query, meant in asked.items():
+            expected = rank(TABLES["books"], meant, statistics)[:10]
+            found = ask(session, "books", query, options={"raw": True})
+            assert [key for key, _ in found] == [key for key, _ in expected]
+            scores = [score for _, score in expected]
+            assert [score for _, score in found] == pytest.approx(scores, abs=1e-3)
+
+
+@pytest.mark.parametrize("plan", PLANS)
 @pytest.mark.parametrize("table", ["books", "pages"])
 def test_a_user_finds_only_what_the_user_sees(template: Template, table: str, plan: str) -> None:
     for user, query in zip(range(0, 50, 5), draw_queries(10, seed=6), strict=True):

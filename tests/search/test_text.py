@@ -108,6 +108,10 @@ def test_the_language_of_a_row_is_found_or_given(texts: Texts) -> None:
     assert find(french, "fr", "en") == ["fr"]
     assert find(english, "fr", "en", "code") == ["en", "code"]
     assert find("React, Vue", "fr", "en") == ["fr", "en"]
+    # One stop word may be a name; two, of which the other language has none, tell.
+    assert find("pour React", "fr", "en") == ["fr", "en"]
+    assert find("pour React avec Vue", "fr", "en") == ["fr"]
+    assert find("the React", "en", "fr") == ["en", "fr"]
     assert find("", "fr", "en") == ["fr", "en"]
     assert find(english, "fr") == ["fr"]
     assert texts.lexemes("React", "fr", "en") == {"fr:react", "en:react"}

@@ -50,6 +50,9 @@ class FailingWork:
         """Name the work."""
         return {"work": "failing"}
 
+    def cancel(self) -> None:
+        """Do nothing: it does not wait."""
+
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Do chunk after chunk."""
         return [self.run(task) for task in tasks]

@@ -262,3 +262,32 @@ def test_what_is_no_objectid_is_null_in_sql(project: Project, tmp_path: Path, qu
         (0,)
     ]
     assert query("SELECT uuid_to_objectid(gen_random_uuid())") == [(None,)]
+
+
+NOTES = """DO $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database());
+END $$;
+CREATE TABLE notes (what text, setting text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO notes VALUES (TG_TABLE_NAME, current_setting('synchronous_commit'));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER note AFTER INSERT ON assise.chunk FOR EACH STATEMENT EXECUTE FUNCTION note();
+CREATE TRIGGER note AFTER UPDATE OF finished_at ON assise.load
+FOR EACH STATEMENT EXECUTE FUNCTION note();"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_chunks_do_not_wait_for_the_disk_and_the_end_of_the_load_does(
+    tmp_path: Path, database: str, query: Query, workers: int
+) -> None:
+    Project(tmp_path / "one.yaml", to=database).migrate(
+        write_dump(tmp_path / "first", {"first": USERS}), confirm=confirm
+    )
+    query(NOTES)
+    project = Project(tmp_path / "two.yaml", to=database, settings={"workers": workers})
+    project.migrate(write_dump(tmp_path / "app", {"a": USERS, "b": USERS}), confirm=confirm)
+    assert query("SELECT DISTINCT what, setting FROM notes ORDER BY 1") == [
+        ("chunk", "off"),
+        ("load", "on"),
+    ]

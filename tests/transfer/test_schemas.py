@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from tests.dumps import confirm, write_dump
 
-from assise.errors import TargetError
+from assise.errors import TargetError, UsageError
 from assise.project import Project
 from assise.transfer.report import Report, Verified
 
@@ -175,6 +175,12 @@ def test_a_schema_without_the_right_to_create(tmp_path: Path, query: Query, data
     finally:
         query("DROP OWNED BY narrow")
         query("DROP ROLE narrow")
+
+
+def test_a_table_with_two_names_is_refused(project: Project, tmp_path: Path, query: Query) -> None:
+    with pytest.raises(UsageError, match=r"'items' and 'public\.items' of the manifest are one"):
+        migrate(project, tmp_path, SHOP.replace("sales.orders", "public.items"))
+    assert query(NAMESPACES) == []
 
 
 def test_the_script_makes_the_same(project: Project, query: Query) -> None:

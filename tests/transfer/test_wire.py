@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from threading import Event
 
 import pytest
 from hypothesis import given
@@ -23,8 +24,8 @@ from assise.mongo.dump import open_dump
 from assise.mongo.source import Collection
 from assise.transfer.profile import ProfileWork
 from assise.transfer.workers import pool
-from assise.transfer.workers.pool import Pool
-from assise.transfer.workers.task import RecordedChunk, Task
+from assise.transfer.workers.pool import Workers
+from assise.transfer.workers.task import RecordedChunk, Result, Task
 from assise.transfer.workers.wire import read_task, write_task
 
 
@@ -54,7 +55,11 @@ def test_a_task_with_its_chunk_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, data: bytes, size: int
 ) -> None:
     for task in tasks_of(tmp_path_factory.mktemp("app"), data, size):
-        assert read(written(task)) == task
+        found = read(written(task))
+        assert found == task
+        assert found.chunk
+        assert task.chunk
+        assert found.chunk.digest == task.chunk.digest
         without = replace(task, chunk=None, recorded=None, is_last_try=True)
         assert read(written(without)) == without
 
@@ -67,25 +72,46 @@ def test_a_task_that_breaks_off_is_no_task(tmp_path: Path) -> None:
             read(content[:end])
 
 
+class WaitingWork(FailingWork):
+    """Waits in this process until the other one has taken the task that fails there."""
+
+    def __init__(self) -> None:
+        self.is_taken = Event()
+
+    def run(self, task: Task) -> Result:
+        """Wait."""
+        assert self.is_taken.wait(60)
+        return {"waited": task.start}
+
+
 @pytest.fixture
-def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pool]:
-    """One real worker process, in which every task fails."""
+def failing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers]:
+    """A real worker process, in which every task fails, beside this one."""
     boot = pool.BOOT.replace("assise.transfer.workers.worker", "tests.transfer.failing")
     monkeypatch.setattr(pool, "BOOT", boot.replace("main", "answer_as_worker"))
-    with Pool(1) as workers:
-        workers.begin(FailingWork())
+    with Workers(2) as workers:
         yield workers
 
 
-def raise_in(workers: Pool, number: int) -> AssiseError:
+def raise_in(workers: Workers, number: int) -> AssiseError:
     """The error that a task of a worker process ends in."""
-    task = Task(Collection("users", 9, "users.bson"), number, number + 1, number + 1)
+    work = WaitingWork()
+    workers.begin(work)
+
+    def tasks() -> Iterator[Task]:
+        here = Task(Collection("users", 9, "users.bson"), 0, 1, 1)
+        yield here
+        yield replace(here, start=number, stop=number + 1)
+        # Asked for when the task before is taken.
+        work.is_taken.set()
+        yield here
+
     with pytest.raises(AssiseError) as raised:
-        list(workers.run([task]))
+        list(workers.run(tasks()))
     return raised.value
 
 
-def test_an_error_of_a_worker_process_keeps_class_fields_and_causes(failing: Pool) -> None:
+def test_an_error_of_a_worker_process_keeps_class_fields_and_causes(failing: Workers) -> None:
     errors = make_errors()
     for number, expected in enumerate(errors):
         error = raise_in(failing, number)
@@ -99,9 +125,11 @@ def test_an_error_of_a_worker_process_keeps_class_fields_and_causes(failing: Poo
 
 PROFILES_WITHOUT_A_SERVER = """
 import sys
+from importlib import import_module
 from assise.transfer.workers import worker
 assert not {"psycopg", "assise.transfer.load", "assise.infer.profile"} & sys.modules.keys()
-worker._make_work({"work": "profile", "source": {"kind": "none"}, "paths": 1, "targets": {}}, None)
+module = import_module(worker.WORKS["profile"])
+module.make_work({"work": "profile", "source": {"kind": "none"}, "paths": 1, "targets": {}, "composites": {}}, None)
 assert not {"psycopg", "assise.transfer.load"} & sys.modules.keys()
 """
 
@@ -119,17 +147,18 @@ def list_children() -> set[str]:
     }
 
 
-def test_a_worker_starts_when_there_is_work_for_it(tmp_path: Path) -> None:
+def test_a_worker_starts_when_there_is_work_for_it(failing: Workers, tmp_path: Path) -> None:
     tasks = tasks_of(tmp_path, EMPTY + ONE, 1 << 20)
     end = replace(tasks[0], start=tasks[0].stop, chunk=None)
     before = list_children()
-    with Pool(3) as workers:
-        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}))
+    with Workers(3) as workers:
+        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}, {"users": []}))
         assert [*workers.run([end])] == [(end, {})]
         workers.rest()
         assert list_children() == before
-        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}))
+        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}, {"users": []}))
         [(_, result)] = workers.run([replace(task, recorded=None) for task in tasks])
         assert result["documents"] == 2
-        assert len(list_children() - before) == 1
-    assert list_children() == before
+        assert list_children() == before
+    raise_in(failing, 1)
+    assert len(list_children() - before) == 1

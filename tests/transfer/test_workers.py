@@ -24,9 +24,11 @@ from tests.scenes.hostile import document, field, int32, numbered, string
 from tests.scenes.undisturbed import Undisturbed, check_end_of_several, list_rows
 
 from assise.errors import ChangedError, WorkerError
+from assise.manifest.layout import Layout
 from assise.postgres.connection import Connection
 from assise.project import Project
-from assise.transfer import ledger
+from assise.schema.sql import create_tables
+from assise.transfer import creation, ledger, migration
 from assise.transfer.report import Verified
 from assise.transfer.workers import pool
 
@@ -299,7 +301,7 @@ def test_what_a_killed_command_was_writing_to_a_worker_is_not_loaded(
     )
     Project(tmp_path).write_manifest(Project(tmp_path).infer(scene.dump))
     scene.start("load", "--workers", "2", "--chunk-bytes", "3000000")
-    wait_until(lambda: len(workers_of(scene)) == 2, "the workers")
+    wait_until(lambda: len(workers_of(scene)) == 1, "the workers")
     time.sleep(pause)
     with suppress(AssertionError):
         scene.command.end(signal.SIGKILL)
@@ -351,6 +353,49 @@ def test_a_source_that_changed_while_a_chunk_was_missing_is_refused_before_anyth
             project.load(dump(23))
         assert connection.execute("SELECT count(*) FROM users").fetchall() == before
         assert project.migrate(dump(20)).verified == Verified(equal=2_000)
+
+
+def list_children() -> set[str]:
+    """The processes that this one has started."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {pid for file in tasks for pid in file.read_text().split()}
+
+
+@pytest.mark.parametrize(("count", "started"), [(0, 0), (2, 1), (9, 2)])
+def test_workers_that_will_be_needed_start_before_their_work(count: int, started: int) -> None:
+    before = list_children()
+    with pool.Workers(3) as workers:
+        workers.prepare("load", count)
+        assert len(list_children() - before) == started
+    assert list_children() == before
+
+
+@pytest.mark.parametrize(("documents", "started"), [(0, 0), (20, 0), (80, 1)])
+def test_as_many_workers_start_while_tables_are_made_as_have_work(
+    tmp_path: Path,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    documents: int,
+    started: int,
+) -> None:
+    monkeypatch.setattr(migration, "WORKER_BYTES", 1_000)
+    seen, before, make = list[int](), list_children(), create_tables
+
+    def create(layout: Layout, schema: str) -> list[str]:
+        seen.append(len(list_children() - before))
+        return make(layout, schema)
+
+    monkeypatch.setattr(creation, "create_tables", create)
+    project = Project(tmp_path, to=database, settings={"workers": 4})
+    users = [document(int32("_id", n), int32("n", n)) for n in range(documents)]
+    dump = write_dump(tmp_path / "app", {"users": users})
+    (tmp_path / "assise.yaml").write_text(
+        "assise: 1\nname: app\npostgres: embedded\n"
+        "tables: {users: {collection: users, primary_key: id, columns: {id: {type: int4, from: _id}}}}"
+    )
+    project.load(dump, confirm=lambda _: True)
+    assert seen == [started]
+    assert list_children() == before
 
 
 def test_results_are_taken_in_the_order_of_the_chunks(tmp_path: Path) -> None:
@@ -468,13 +513,19 @@ def test_a_worker_whose_command_is_stopped_while_it_starts_ends_without_a_word(
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_a_worker_starts_without_what_it_may_not_need() -> None:
-    """What proposes a manifest, and the driver of a server that is not the source."""
-    script = "import sys, assise.transfer.workers.worker; print(*sys.modules)"
+@pytest.mark.parametrize(
+    ("work", "needless"),
+    [
+        ("workers.worker", ("assise.infer", "pymongo", "psycopg", "pydantic", "ruamel")),
+        ("load", ("assise.infer", "pymongo", "pydantic", "ruamel", "assise.manifest.sections")),
+        ("verify", ("assise.infer", "pymongo", "pydantic", "ruamel", "assise.manifest.sections")),
+        ("profile", ("pymongo", "psycopg", "pydantic", "ruamel", "assise.manifest.sections")),
+    ],
+)
+def test_a_worker_starts_without_what_it_may_not_need(work: str, needless: tuple[str, ...]) -> None:
+    """What proposes or reads a manifest, and the driver of a server that is not the source."""
+    script = f"import sys, assise.transfer.workers.worker, assise.transfer.{work}"
     environ = {**os.environ, "PYTHONPATH": SOURCES}
-    command = [sys.executable, "-c", script]
+    command = [sys.executable, "-c", f"{script}; print(*sys.modules)"]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-    imported = {
-        name for name in done.stdout.split() if name.startswith(("assise.infer", "pymongo"))
-    }
-    assert not imported
+    assert not [name for name in done.stdout.split() if name.startswith(needless)]

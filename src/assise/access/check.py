@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 
 from assise.access.rules import DEFINED, PART
 from assise.errors import UsageError
+from assise.manifest.names import split_table
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.manifest.sections.personal import PERSONAL
 from assise.postgres import bookkeeping
@@ -18,6 +19,7 @@ from assise.schema.access import AccessRules
 from assise.schema.copies import count_unfilled, write_fill
 from assise.schema.roles import ROLES, role_name
 from assise.schema.search.objects import list_search_functions
+from assise.schema.sql import quote, quote_table
 from assise.wording import count_of
 from assise.workspace import LoadedTables
 
@@ -91,20 +93,23 @@ def _parameters(rules: AccessRules) -> dict[str, object]:
     """What the queries of the checks are about."""
     objects = rules.list_objects()
     searching = list_search_functions(rules.manifest, rules.schema)
+    made = [each.name for each in objects if each.kind == "function"]
+    policies = [(each.table, each.name) for each in objects if each.kind == "policy"]
     to = [name for guard in rules.guards.values() for name in guard.to]
     staff = [role.name for role in ROLES if role.rows == "all"]
     return {
         "schema": rules.schema,
-        "tables": [*rules.manifest.tables],
-        "ruled": [*rules.guards],
+        "schemas": [quote(name) for name in rules.schemas],
+        "tables": [quote_table(rules.schema, name) for name in rules.manifest.tables],
+        "ruled": [quote_table(rules.schema, name) for name in rules.guards],
         "bound": [*dict.fromkeys([*rules.name_all("app", "auth"), *to])],
         "staff": rules.name_all(*staff),
         "owner": rules.owner,
         "loader": role_name(rules.prefix, "loader"),
         "reader": role_name(rules.prefix, "readonly"),
-        "functions": [*(each.name for each in objects if each.kind == "function"), *searching],
+        "functions": json.dumps([*_split(rules.schema, [*made, *searching])]),
         "policies": json.dumps(
-            [[each.table, each.name] for each in objects if each.kind == "policy"]
+            [[quote_table(rules.schema, table), name] for table, name in policies]
         ),
         "personal": json.dumps([*_list_hidden(rules)]),
         "is_forced": rules.is_forced,
@@ -118,4 +123,12 @@ def _list_hidden(rules: AccessRules) -> Iterator[tuple[str, str]]:
         personal = [each for each, column in table.columns.items() if PERSONAL.of(column)]
         extra = rules.manifest.extra_of(name)
         if personal:
-            yield from ((name, column) for column in filter(None, (*personal, extra)))
+            place = quote_table(rules.schema, name)
+            yield from ((place, column) for column in filter(None, (*personal, extra)))
+
+
+def _split(schema: str, functions: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The schema of each function, quoted, and its name in it."""
+    for function in functions:
+        own, name = split_table(function)
+        yield quote(own or schema), name

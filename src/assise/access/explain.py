@@ -16,7 +16,7 @@ from assise.postgres.queries import Queries
 from assise.postgres.rights import Rights
 from assise.postgres.sync import open_session
 from assise.schema.access import AccessRules
-from assise.schema.sql import quote
+from assise.schema.sql import quote, quote_table
 from assise.wording import nearest
 from assise.workspace import LoadedTables, Workspace
 
@@ -81,7 +81,7 @@ class AccessVerbs:
                 raise UsageError(
                     f"table {table!r} has no rule", remedy=nearest(table, rules.guards)
                 )
-            parameters = {"table": quote(tables.schema, table), "app": rules.name_all("app")}
+            parameters = {"table": quote_table(tables.schema, table), "app": rules.name_all("app")}
             policies = connection.fetch(Policy, QUERIES["policies"], parameters)
             total = connection.scalar(f"SELECT count(*) FROM {parameters['table']}")  # noqa: S608
         rights = self.workspace.rights(tables.manifest, "app")
@@ -93,7 +93,7 @@ class AccessVerbs:
         self, rights: Rights, rules: AccessRules, table: str, see: Callable[..., Explanation]
     ) -> Explanation:
         """Ask as the application does."""
-        place = quote(rules.schema, table)
+        place = quote_table(rules.schema, table)
         columns = [quote(column) for column in rules.manifest.tables[table].primary_key]
         key, keys = ", ".join(f"{column}::text" for column in columns), ", ".join(columns)
         first = f"SELECT concat_ws(', ', {key}) AS key FROM {place} ORDER BY {keys} LIMIT {SHOWN}"  # noqa: S608

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from assise.errors import TargetError
 from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
+from assise.schema.access import AccessRules
 from assise.schema.roles import COMMENT, ROLES, admit_loader, create_role, mark_role, role_name
 from assise.schema.sql import quote, quote_list
 
@@ -29,7 +30,7 @@ class _User:
     is_member: bool
 
 
-def make_roles(connection: Connection, prefix: str, *, schema: str) -> None:
+def make_roles(connection: Connection, rules: AccessRules) -> None:
     """Make the roles that are missing; the user and the loader become members of the owner.
 
     The user becomes one of the worker's role too, in which jobs run.
@@ -37,6 +38,7 @@ def make_roles(connection: Connection, prefix: str, *, schema: str) -> None:
     Raises:
         TargetError: a role is somebody else's, no rule binds it, or the user may not make roles.
     """
+    prefix = rules.prefix
     names = [role_name(prefix, role.name) for role in ROLES]
     parameters = {"names": names, "comment": COMMENT}
     found = connection.fetch(_Found, QUERIES["roles"], parameters)
@@ -64,7 +66,7 @@ def make_roles(connection: Connection, prefix: str, *, schema: str) -> None:
         _check_rights(connection, user, statements)
         with connection.transaction():
             connection.execute(";\n".join(statements))
-    connection.execute(f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {quote(owner)}")
+    connection.execute(";\n".join(rules.admit_owner()))
 
 
 def _check_found(connection: Connection, found: Sequence[_Found]) -> None:

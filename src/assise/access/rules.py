@@ -9,7 +9,7 @@ from assise.errors import BusyError, LimitError, RefusedError, TargetError
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.made import MadeObjects
+from assise.postgres.made import MadeObjects, find_missing
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.access import AccessRules
@@ -17,7 +17,7 @@ from assise.schema.computed import list_formulas
 from assise.schema.copies import list_clears, list_linked
 from assise.schema.deletion import name_deleted_index
 from assise.schema.managed import Managed
-from assise.schema.sql import quote
+from assise.schema.sql import quote, quote_table
 from assise.wording import count_of
 from assise.workspace import LoadedTables
 
@@ -51,7 +51,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         return
     bookkeeping.ensure(connection, PART)
     if wanted and rules.has_roles:
-        make_roles(connection, rules.prefix, schema=tables.schema)
+        make_roles(connection, rules)
     _check_deleted(connection, wanted, made, tables.schema)
     try:
         _show_all_rows(connection, made)
@@ -105,7 +105,7 @@ def _check_deleted(
         index = indexes.get(each.table) if each.kind == "column" else None
         if index is None or f"({column})" not in index.create:
             continue
-        rows = f"FROM {quote(schema, each.table)} WHERE {column} IS NOT NULL"
+        rows = f"FROM {quote_table(schema, each.table)} WHERE {column} IS NOT NULL"
         count = int(str(connection.scalar(f"SELECT count(*) {rows}")))
         if count:
             raise TargetError(
@@ -113,19 +113,6 @@ def _check_deleted(
                 f" the manifest asks no longer for the column {each.name} that tells them",
                 remedy=f"Restore what is wanted; then, as an administrator: DELETE {rows}",
             )
-
-
-def _find_missing(
-    connection: Connection, objects: list[Managed], tables: LoadedTables
-) -> list[Managed]:
-    """What is not in the catalog; grants are not looked for."""
-    names = {"schema": tables.schema, "tables": [*tables.manifest.tables]}
-    found = {tuple(map(str, row)) for row in connection.execute(QUERIES["present"], names)}
-    return [
-        each
-        for each in objects
-        if each.kind != "grant" and (each.kind, each.table, each.name) not in found
-    ]
 
 
 def _find_broken(
@@ -136,8 +123,10 @@ def _find_broken(
         return objects
     names = {"schema": tables.schema, "load": tables.name}
     altered = {tuple(map(str, row)) for row in connection.execute(QUERIES["altered"], names)}
-    missing = _find_missing(connection, objects, tables)
-    return missing + [each for each in objects if (each.kind, each.table, each.name) in altered]
+    missing = find_missing(connection, objects, tables.schema)
+    return [
+        each for each in objects if each in missing or (each.kind, each.table, each.name) in altered
+    ]
 
 
 def _add_columns(
@@ -145,13 +134,14 @@ def _add_columns(
 ) -> list[Managed]:
     """Add the columns that children copy and those of formulas; returns what is made by now."""
     columns = [each for each in rules.list_objects() if each.kind == "column"]
-    missing = _find_missing(connection, columns, tables)
+    absent = find_missing(connection, columns, tables.schema)
+    missing = [each for each in columns if each in absent]
     made = _change_formulas(connection, rules, tables, made)
     for each in columns:
         if each not in missing and each not in made:
             raise TargetError(
-                f"table {tables.schema}.{each.table} has a column {each.name!r} that Assise did not"
-                " make, and that its access rule would fill",
+                f"table {each.table} has a column {each.name!r} that Assise did not make,"
+                " and that its access rule would fill",
                 remedy="Rename it, or name it in the manifest.",
             )
     if not missing:
@@ -262,7 +252,7 @@ def _count_nulls(connection: Connection, rules: AccessRules) -> list[tuple[str, 
     found = []
     for guard in rules.guards.values():
         for column in dict.fromkeys(each.column for each in guard.write):
-            table = quote(rules.schema, guard.table)
+            table = quote_table(rules.schema, guard.table)
             query = f"SELECT count(*) FROM {table} WHERE {quote(column)} IS NULL"  # noqa: S608
             count = int(str(connection.scalar(query)))
             if count:

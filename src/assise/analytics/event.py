@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
-from uuid import UUID
+from uuid import UUID, uuid4
 
 Traffic = Literal["person", "anonymous", "system", "bot", "internal"]
 
@@ -35,6 +35,8 @@ _BOT = re.compile(
 )
 _INTERNAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]", "0.0.0.0"})  # noqa: S104
 _UNFIT = re.compile("[\0\ud800-\udfff]")
+_MARK = "\x1f"
+"""The unit separator of ASCII, which JSON has no place for and no name is likely to hold."""
 
 
 class Event(NamedTuple):
@@ -97,18 +99,21 @@ def _clean(value: object) -> object:
 
 
 def as_parameters(events: Sequence[Event]) -> dict[str, object]:
-    """What the query `track` takes."""
-    found = [_classify_event(each) for each in events]
-    return {
-        "uuids": [each.uuid for each in events],
-        "events": [_replace_unfit(each.event) for each in events],
-        "ids": [_replace_unfit(each.distinct_id) for each in events],
-        "ats": [each.at for each in events],
-        "sents": [_replace_unfit(each.sent) for each in events],
-        "sessions": [each.session and _replace_unfit(each.session) for each in events],
-        "traffics": found,
-        "properties": [each.properties for each in events],
+    """What the query `track` takes: of each field one text, each value of it behind a mark."""
+    columns = zip(*events, strict=True) if events else [()] * len(Event._fields)
+    uuids, names, ids, ats, sents, properties, sessions = columns
+    texts = {
+        "events": names,
+        "ids": ids,
+        "sents": sents,
+        "sessions": [each or "" for each in sessions],
+        "traffics": [_classify_event(each) for each in events],
+        "properties": properties,
     }
+    is_plain = not any(_MARK in "".join(values) for values in texts.values())
+    mark = _MARK if is_plain else uuid4().hex
+    joined = {name: _replace_unfit(mark.join(["", *values])) for name, values in texts.items()}
+    return {"mark": mark, "uuids": [*uuids], "ats": [*ats], **joined}
 
 
 def _replace_unfit(text: str) -> str:

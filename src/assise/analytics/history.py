@@ -14,6 +14,7 @@ from typing import IO, NamedTuple
 from assise.analytics.capture.bodies import MAX_BODY
 from assise.analytics.capture.events import read_history
 from assise.analytics.event import Event
+from assise.analytics.months import make_months
 from assise.analytics.store import count_new, insert_history
 from assise.analytics.stored import StoredEvents
 from assise.analytics.tables import QUERIES
@@ -118,7 +119,7 @@ def import_file(
         else:
             new = {(each.at.year, each.at.month): each.at for each in fresh}
             if added := [new[month] for month in new.keys() - months]:
-                connection.execute(QUERIES["partitions_of"], {"months": added})
+                make_months(connection, added)
                 months |= new.keys()
             kept = insert_history(connection, fresh).kept
         report.kept += kept

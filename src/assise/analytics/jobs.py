@@ -9,6 +9,7 @@ from assise.analytics.activity import Buckets, RetentionQuestion, read_retention
 from assise.analytics.cells import BACK, MODES, PERIODS, START, list_kept_days, read_cells
 from assise.analytics.fold import LOCK, fold
 from assise.analytics.forward import job as forward_job
+from assise.analytics.months import retire_months
 from assise.analytics.picture import open_picture, run
 from assise.analytics.revenue import job as revenue_job
 from assise.analytics.sessions import keep_sessions
@@ -33,7 +34,7 @@ def list_jobs(tables: LoadedTables) -> Sequence[Job]:
         return []
     jobs = [Job("fold events", CRON, partial(keep_up, zone=analytics.timezone))]
     keep = partial(forget_old, keep=analytics.events.keep)
-    jobs.append(Job("events of the last months", DAILY, keep))
+    jobs.append(Job("events of the last months", DAILY, keep, as_owner=True))
     jobs += [*forward_job.list_jobs(tables), *revenue_job.list_jobs(tables)]
     spool = Spool(tables.home / ".assise" / "events", SPOOL_BYTES.default)
     jobs.append(Job("events of the spool", CRON, partial(drain, spool=spool)))
@@ -90,7 +91,5 @@ def forget_old(
     connection: Connection, _should_stop: Callable[[], bool], *, keep: str | None
 ) -> str:
     """Make the next partitions, drop those that are old enough, and uuids of over 30 days ago."""
-    connection.execute(QUERIES["partitions"])
     connection.execute(QUERIES["forget_seen"])
-    dropped = connection.scalar(QUERIES["drop_old"], {"keep": keep}) if keep else None
-    return f"{dropped} dropped" if dropped else ""
+    return retire_months(connection, keep)

@@ -45,5 +45,5 @@ def insert_history(connection: Connection, events: Sequence[Event]) -> Kept:
 def count_new(connection: Connection, events: Sequence[Event]) -> int:
     """How many events of before `insert_history` would keep."""
     given = as_parameters(events)
-    asked = {key: given[key] for key in ("uuids", "ids", "ats")}
+    asked = {key: given[key] for key in ("uuids", "ids", "ats", "mark")}
     return int(str(connection.scalar(QUERIES["count_new"], asked)))

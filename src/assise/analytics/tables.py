@@ -13,9 +13,10 @@ from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.made import MadeObjects
+from assise.postgres.partitions import make_at_once
 from assise.postgres.queries import Queries
 from assise.progress import Log
-from assise.schema.analytics import grant_events
+from assise.schema.analytics import MONTHS, grant_events
 from assise.schema.roles import role_name
 from assise.workspace import LoadedTables
 
@@ -45,7 +46,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     _check_zone(connection, tables.name, analytics.timezone)
     with connection.transaction():
         connection.execute(QUERIES["put_zone"], {"load": tables.name, "zone": analytics.timezone})
-        connection.execute(QUERIES["partitions"])
+        make_at_once(connection, MONTHS)
         job.begin(connection, analytics.events)
         roles = ROLES.of(tables.manifest)
         if roles is not None and not roles.are_none:

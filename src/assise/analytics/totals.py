@@ -35,12 +35,9 @@ def apply(connection: Connection, made: MadeObjects, tables: LoadedTables) -> No
     before = made.find(connection, tables.name)
     counted = _list_kept(list_counted(tables.manifest, tables.schema))
     wanted = [each for table in counted for each in table.list_triggers()]
-    present = {
-        (str(table), str(name))
-        for table, name in connection.execute(QUERIES["counting"], {"schema": tables.schema})
-    }
-    are_there = all((each.table, each.name) in present for each in wanted)
-    if wanted == before and are_there and not find_differing(connection, counted):
+    places = {"tables": [table.quoted for table in counted]}
+    is_whole = connection.scalar(QUERIES["counting"], places) == len(wanted)
+    if wanted == before and is_whole and not find_differing(connection, counted):
         return
     with changing(connection, tables.name, "totals"):
         for each in reversed(before):

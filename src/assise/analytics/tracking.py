@@ -12,8 +12,9 @@ from contextvars import ContextVar
 from uuid import UUID
 
 from assise.analytics.event import Event, as_parameters, write_properties
+from assise.analytics.groups import GroupCommit
 from assise.analytics.spool import BATCH, Spool
-from assise.analytics.store import insert
+from assise.analytics.store import Kept, insert
 from assise.analytics.tables import QUERIES
 from assise.errors import AssiseError
 from assise.postgres.pool import OpenSession
@@ -56,6 +57,7 @@ class Tracking:
         self._draining: asyncio.Task[None] | None = None
         self._common: Mapping[str, str] | None = None
         self._spool: Spool | None = None
+        self._groups = GroupCommit(self._insert)
 
     @property
     def spool(self) -> Spool:
@@ -120,8 +122,7 @@ class Tracking:
             SpoolError: the spool is full or cannot be written.
         """
         try:
-            async with self._open_session() as session:
-                await insert(session, events)
+            await self._groups.keep(events)
         except AssiseError as error:
             self.workspace.log(f"events go to the spool: {error.message}")
             await asyncio.to_thread(self.spool.append, *events)
@@ -164,9 +165,12 @@ class Tracking:
     async def _keep(self, events: list[Event]) -> int:
         kept = 0
         for start in range(0, len(events), BATCH):
-            async with self._open_session() as session:
-                kept += (await insert(session, events[start : start + BATCH])).kept
+            kept += (await self._insert(events[start : start + BATCH])).kept
         return kept
+
+    async def _insert(self, events: Sequence[Event]) -> Kept:
+        async with self._open_session() as session:
+            return await insert(session, events)
 
     async def close(self) -> None:
         """Keep what can be kept now; the rest stays in the spool."""

@@ -19,11 +19,13 @@ from assise.app import POSITION_HEADER, App
 from assise.errors import ForbiddenError, KeysError, RequestError, TokenError, UsageError
 from assise.extras import load
 from assise.identity.callers import Caller
+from assise.manifest.names import split_table
 from assise.manifest.sections.http import HTTP, Http
 from assise.postgres.pool import Session
 from assise.schema.access import AccessRules
 from assise.schema.resources import Resource
 from assise.schema.serving import Statements
+from assise.schema.sql import quote, quote_table
 from assise.settings import BODY_BYTES, SECRET, read_setting
 
 SEEN_ROWS = 10_000
@@ -31,8 +33,12 @@ SEEN_ROWS = 10_000
 
 SEEN_S, SEEN_CALLERS = 60.0, 10_000
 MIN_SECRET = 32
-FIND_SCHEMA = """SELECT n.nspname AS name FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace
-WHERE c.oid = to_regclass(quote_ident(%(table)s))"""
+FIND_SCHEMA = """SELECT coalesce(
+    (SELECT nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE c.oid = to_regclass(%(bare)s)),
+    (SELECT name FROM unnest(current_schemas(false)) WITH ORDINALITY AS p (name, place) WHERE name <> 'assise' ORDER BY place LIMIT 1)
+) AS name WHERE to_regclass(%(table)s) IS NOT NULL"""
+"""The schema of the tables whose names give none, as they are found; where there are none, the first
+in which tables are made."""
 
 
 def make_cursors() -> Cursors:
@@ -129,7 +135,10 @@ class Context:
         """
         found = self._statements.get(resource.table)
         if found is None:
-            schema = await session.fetch_value(FIND_SCHEMA, {"table": resource.table})
+            names = [resource.table, *self.rules.manifest.tables]
+            bare = next((name for name in names if split_table(name)[0] is None), None)
+            places = {"table": quote_table(None, resource.table), "bare": bare and quote(bare)}
+            schema = await session.fetch_value(FIND_SCHEMA, places)
             if schema is None:
                 remedy = "`assise migrate` loads what the manifest has."
                 raise UsageError(f"table {resource.table} is not loaded", remedy=remedy)

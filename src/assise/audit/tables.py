@@ -8,13 +8,13 @@ from importlib.resources import files
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.made import MadeObjects, changing
+from assise.postgres.made import MadeObjects, changing, find_missing
 from assise.postgres.partitions import keep_up_partitions
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.audit import list_audit_objects, list_audited, partition_log
 from assise.schema.managed import Managed
-from assise.schema.sql import quote, quote_table
+from assise.schema.sql import quote
 from assise.wording import count_of
 from assise.workspace import LoadedTables
 
@@ -38,7 +38,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if not wanted and not made:
         return
     bookkeeping.ensure(connection, PART)
-    missing = find_missing(connection, wanted, tables)
+    missing = find_missing(connection, wanted, tables.schema)
     kept = [each for each in made if each.kind == "table" and each not in wanted]
     if [*wanted, *kept] == made and not missing:
         return
@@ -66,24 +66,6 @@ def _take_grants(connection: Connection, place: str) -> None:
     """Take from a new table what default privileges have given: who writes to it could forge it."""
     for (statement,) in connection.execute(QUERIES["grants"], {"table": place}):
         connection.execute(str(statement))
-
-
-def find_missing(
-    connection: Connection, wanted: Sequence[Managed], tables: LoadedTables
-) -> set[Managed]:
-    """The wanted objects that the database lacks, and triggers that do not fire; but no grants."""
-    rows = connection.execute(QUERIES["present"], {"schema": tables.schema})
-    present = {(str(kind), str(name)) for kind, name in rows}
-    for table in list_audited(tables.manifest):
-        place = {"table": quote_table(tables.schema, table)}
-        present |= {
-            (table, str(name)) for (name,) in connection.execute(QUERIES["triggers"], place)
-        }
-    return {
-        each
-        for each in wanted
-        if each.kind != "grant" and (each.table or each.kind, each.name) not in present
-    }
 
 
 def _keep(

@@ -17,12 +17,13 @@ from assise.audit.seal import (
     retire_log,
     seal_lines,
 )
-from assise.audit.tables import QUERIES, find_missing
+from assise.audit.tables import QUERIES
 from assise.errors import RefusedError, UsageError
 from assise.manifest.sections.audit import LOG_NAME
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.personal import PERSONAL
 from assise.postgres.connection import Connection
+from assise.postgres.made import find_missing
 from assise.schema.audit import list_audit_objects, list_audited, partition_kept_log
 from assise.schema.partitions import Partitioning
 from assise.schema.sql import equate, qualify, quote, quote_table
@@ -56,12 +57,14 @@ class AuditHistory:
     """The changes of a row, newest first, and the row as it was at the end of them.
 
     row: its columns without those that are personal; None where there was no row.
+    since: when the oldest line of the log was written; what changed before is not known.
     """
 
     table: str
     key: dict[str, str]
     lines: list[AuditLine]
     row: dict[str, object] | None
+    since: datetime | None
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class AuditVerbs:
             try:
                 with connection.transaction(isolation="REPEATABLE READ"):
                     lines, row = _read_history(connection, tables, table, named)
+                    query = QUERIES.fill("since", log=quote(tables.schema, LOG_NAME))
+                    since = connection.scalar(query)
             except RefusedError as error:
                 raise UsageError(
                     f"{'/'.join(key)!r} is no key of {table}",
@@ -105,7 +110,8 @@ class AuditVerbs:
             then = _walk_on([line for line in lines if line.at <= at])
         else:
             then = _walk_back(row, passed if at else [])
-        return AuditHistory(table, named, passed, then)
+        begun = since if isinstance(since, datetime) else None
+        return AuditHistory(table, named, passed, then, begun)
 
     def check(self, head: str | None = None) -> AuditReport:
         """Compare the log with its seals; with a `head` that was kept elsewhere its end as well.
@@ -163,7 +169,7 @@ def _check_audited(tables: LoadedTables) -> None:
 def _find_silent(connection: Connection, tables: LoadedTables) -> list[AuditFinding]:
     """The triggers that are missing, or that someone has switched off."""
     wanted = list_audit_objects(tables.manifest, tables.schema)
-    missing = find_missing(connection, wanted, tables)
+    missing = find_missing(connection, wanted, tables.schema)
     return [
         AuditFinding(f"the trigger {each.name} of {each.table} is missing or off")
         for each in wanted

@@ -7,7 +7,7 @@ from importlib.resources import files
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.made import MadeObjects, changing
+from assise.postgres.made import MadeObjects, changing, find_missing
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.cached import list_cache_objects
@@ -34,9 +34,8 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if not wanted and not made:
         return
     bookkeeping.ensure(connection, PART)
-    present = {tuple(map(str, row)) for row in _look(connection, tables.schema)}
-    missing = {each for each in wanted if (each.kind, each.table, each.name) not in present}
-    if wanted == made and not missing:
+    missing = find_missing(connection, [*wanted, *made], tables.schema)
+    if wanted == made and not missing.intersection(wanted):
         return
     # Of an outbox that another load of this schema has made, all is there already.
     ours = {each.name for each in made}
@@ -45,7 +44,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     kept = {each for each in ({*made} & {*wanted}) | shared if each.kind != "trigger"} - missing
     with changing(connection, tables.name, "cache"):
         for each in reversed(made):
-            if each not in kept and (each.kind, each.table, each.name) in present:
+            if each not in kept and each not in missing:
                 connection.execute(each.drop)
         for each in wanted:
             if each not in kept:
@@ -53,7 +52,3 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         _MADE.keep(connection, tables.name, wanted, schema=tables.schema)
     count = len({each.table for each in wanted if each.table})
     log(f"cache: writes to {count_of(count, 'table')} invalidate tags" if wanted else "cache: gone")
-
-
-def _look(connection: Connection, schema: str) -> list[tuple[object, ...]]:
-    return connection.execute(QUERIES["present"], {"schema": schema})

@@ -50,15 +50,20 @@ def log(
 ) -> int:
     """Show the changes of one row, newest first; with --at the row as it was then."""
     audit = open_project(context.obj.terminal, manifest, to).audit
-    history = audit.log(table, key, at=None if at is None else _read_moment(at))
+    moment = None if at is None else _read_moment(at)
+    history = audit.log(table, key, at=moment)
+    since = None if history.since is None else history.since.astimezone(UTC).isoformat()
     if as_json:
         lines = [{**vars(line), "at": line.at.isoformat()} for line in history.lines]
-        print(json.dumps({"lines": lines, "row": history.row}, default=str))
+        print(json.dumps({"lines": lines, "row": history.row, "since": since}, default=str))
         return 0
     for line in history.lines:
         print(_describe(line))
     if at is not None:
         print(json.dumps(history.row, default=str) if history.row else "there was no such row")
+    if moment is not None and (history.since is None or moment < history.since):
+        begins = f"begins at {since}" if since else "has no line yet"
+        context.obj.terminal.say(f"the log {begins}: what was changed before is not known")
     return 0
 
 

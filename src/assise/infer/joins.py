@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from struct import Struct
@@ -132,10 +132,12 @@ class Joins:
     Args:
         fields: the fields whose values identify documents: `_id`, and those with a unique index.
         is_named: whether the name of a field says that its numbers and short texts refer to others.
+        classes: the names of the collections, with which texts begin that point into them.
     """
 
     fields: Sequence[str] = ("_id",)
     is_named: Callable[[str], bool] = lambda _name: False
+    classes: Collection[bytes] = frozenset()
     ids: dict[str, KeptNumbers] = field(default_factory=dict)
     samples: dict[tuple[Path, str], array[int]] = field(default_factory=dict)
     documents: int = 0
@@ -151,29 +153,12 @@ class Joins:
     def add_all(self, documents: Sequence[bytes]) -> None:
         """Add the documents of a chunk; those that are not BSON leave nothing."""
         for name in self.fields:
-            found = self._list_ids(documents, name)
+            found = list_numbers(documents, name)
             self.ids.setdefault(name, KeptNumbers()).add(found, total=len(found))
         self.documents += len(documents)
-        step = max(1, -(-len(documents) // SAMPLED_DOCUMENTS))
-        for raw in documents[::step]:
+        for raw in step_over(documents):
             if len(raw) <= SAMPLED_BYTES:
                 self._sample(raw)
-
-    def _list_ids(self, documents: Sequence[bytes], name: str) -> Sequence[int]:
-        module = find_native()
-        packed = module.find_numbers(documents, name.encode()) if module else None
-        if packed is not None:
-            return array("Q", packed)
-        from_bytes, key = int.from_bytes, name.encode()
-        found = []
-        for raw in documents:
-            if name == "_id" and raw[4:9] == _ID_START:
-                found.append(from_bytes(raw[9:21], "big") * FACTOR % BOUND)
-            else:
-                read = _read_field(raw, key)
-                if read is not None:
-                    found.append(read[1])
-        return found
 
     def _sample(self, raw: bytes) -> None:
         found: list[Found] = []
@@ -210,7 +195,12 @@ class Joins:
                 if not is_array:
                     key = raw[p + 1 : end]
                     place = inner.get(key) or self._find_place(level, key)
-                if kind == STRING and raw[end + 1] not in _TELLING_BYTES and not place.is_named:
+                is_plain = raw[end + 1] not in _TELLING_BYTES and not place.is_named
+                if (
+                    kind == STRING
+                    and is_plain
+                    and raw.find(b"$", end + 5, end + 5 + TEXT_BYTES) < 0
+                ):
                     pass
                 elif kind not in _CONTAINERS:
                     read = place.read(raw, kind, end + 1)
@@ -230,13 +220,19 @@ class Joins:
             name = ELEMENT if key is None else key.decode(errors="replace")
             path = (*level.path, name)
             is_pointer, is_walked = name.startswith(POINTER_KEY), len(path) <= SAMPLED_LEVELS
-            read = _read_nothing if path == ("_id",) else read_value
+            read = _read_nothing if path == ("_id",) else self._read_value
             is_named = is_pointer or self.is_named(name_path(path))
             place = _Place(path, read_pointer if is_pointer else read, is_named, is_walked)
             self._places += 1
             if self._places <= MOST_PLACES:
                 level.inner[key] = place
         return place
+
+    def _read_value(self, raw: bytes, kind: int, p: int) -> Read:
+        """The value at `p`; a text that names a class points to it, whatever its key is called."""
+        if kind == STRING and read_string(raw, p)[0].partition(b"$")[0] in self.classes:
+            return read_pointer(raw, kind, p)
+        return read_value(raw, kind, p)
 
     def merge(self, other: Joins) -> None:
         """Add those of the documents that come after."""
@@ -252,9 +248,13 @@ class Joins:
 
     def as_json(self) -> dict[str, object]:
         """Return it as values that JSON can hold."""
-        ids = [[name, _pack(ids.numbers), ids.bound, ids.total] for name, ids in self.ids.items()]
+        ids = [
+            [name, pack_numbers(ids.numbers), ids.bound, ids.total]
+            for name, ids in self.ids.items()
+        ]
         samples = [
-            [list(path), kind, _pack(numbers)] for (path, kind), numbers in self.samples.items()
+            [list(path), kind, pack_numbers(numbers)]
+            for (path, kind), numbers in self.samples.items()
         ]
         counts = {"documents": self.documents, "looked_at": self.looked_at}
         return {"ids": ids, "samples": samples, **counts}
@@ -264,17 +264,42 @@ class Joins:
         """Return what `as_json` described."""
         joins = cls(documents=found["documents"], looked_at=found["looked_at"])
         for name, numbers, bound, total in found["ids"]:
-            joins.ids[name] = KeptNumbers(_unpack(numbers), bound, total)
+            joins.ids[name] = KeptNumbers(unpack_numbers(numbers), bound, total)
         for path, kind, numbers in found["samples"]:
-            joins.samples[tuple(path), kind] = _unpack(numbers)
+            joins.samples[tuple(path), kind] = unpack_numbers(numbers)
         return joins
 
 
-def _pack(numbers: array[int]) -> str:
+def list_numbers(documents: Sequence[bytes], name: str) -> Sequence[int]:
+    """The numbers of the values of a field of documents; none of those that join nothing."""
+    module = find_native()
+    packed = module.find_numbers(documents, name.encode()) if module else None
+    if packed is not None:
+        return array("Q", packed)
+    from_bytes, key = int.from_bytes, name.encode()
+    found = []
+    for raw in documents:
+        if name == "_id" and raw[4:9] == _ID_START:
+            found.append(from_bytes(raw[9:21], "big") * FACTOR % BOUND)
+        else:
+            read = _read_field(raw, key)
+            if read is not None:
+                found.append(read[1])
+    return found
+
+
+def step_over(documents: Sequence[bytes]) -> Sequence[bytes]:
+    """The documents of a chunk whose values are looked at."""
+    return documents[:: max(1, -(-len(documents) // SAMPLED_DOCUMENTS))]
+
+
+def pack_numbers(numbers: array[int]) -> str:
+    """Numbers as a text."""
     return b64encode(numbers.tobytes()).decode()
 
 
-def _unpack(text: str) -> array[int]:
+def unpack_numbers(text: str) -> array[int]:
+    """The numbers of such a text."""
     numbers = array("Q")
     numbers.frombytes(b64decode(text))
     return numbers

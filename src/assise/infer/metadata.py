@@ -48,8 +48,15 @@ class Metadata:
     @property
     def targets(self) -> list[str]:
         """The fields whose values identify documents: `_id`, and those with a unique index."""
-        unique = [index.keys[0][0] for index in self.indexes if _is_target(index)]
+        found = (index for index in self.indexes if _is_plain(index) and len(index.keys) == 1)
+        unique = [index.keys[0][0] for index in found]
         return ["_id", *dict.fromkeys(unique)]
+
+    @property
+    def composites(self) -> list[tuple[str, ...]]:
+        """The fields of each unique index of several."""
+        found = (index for index in self.indexes if _is_plain(index) and len(index.keys) > 1)
+        return list(dict.fromkeys(tuple(name for name, _ in index.keys) for index in found))
 
     @property
     def without_rules(self) -> Metadata:
@@ -58,9 +65,12 @@ class Metadata:
         return Metadata(indexes, meta_field=self.meta_field)
 
 
-def _is_target(index: SourceIndex) -> bool:
-    is_plain = len(index.keys) == 1 and not (index.partial or index.kinds or index.collation)
-    return index.is_unique and is_plain and not {".", "$"} & {*index.keys[0][0]}
+def _is_plain(index: SourceIndex) -> bool:
+    """Whether an index tells documents apart by the values of fields of theirs."""
+    is_special = index.partial or index.kinds or index.collation
+    return (
+        index.is_unique and not is_special and not {".", "$"} & {*"".join(n for n, _ in index.keys)}
+    )
 
 
 def read_metadata(text: str | None) -> Metadata:

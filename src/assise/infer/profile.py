@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol, Self
 
 from assise.documents.kinds import DECIMAL
+from assise.infer.composites import Composites
 from assise.infer.ids import FITS
 from assise.infer.joins import Joins
 from assise.infer.metadata import Metadata
@@ -44,7 +45,12 @@ class Profile:
     """
 
     def __init__(
-        self, *, paths: int | None = None, joins: Joins | None = None, is_native: bool = True
+        self,
+        *,
+        paths: int | None = None,
+        joins: Joins | None = None,
+        composites: Composites | None = None,
+        is_native: bool = True,
     ) -> None:
         self.paths = read_setting(INFER_PATHS, paths)
         self.documents = 0
@@ -54,6 +60,7 @@ class Profile:
         self._is_native = is_native
         self._profiler: _Profiler | None = None
         self.joins = Joins() if joins is None else joins
+        self.composites = Composites() if composites is None else composites
         self.metadata = Metadata()
         self.is_series = False
 
@@ -79,6 +86,7 @@ class Profile:
             "counts": list(walk.counts.items()),
             "samples": [[node, sample.hex()] for node, sample in walk.samples.items()],
             "joins": self.joins.as_json(),
+            "composites": self.composites.as_json(),
         }
 
     @classmethod
@@ -93,6 +101,7 @@ class Profile:
         walk.counts.update(dict(found["counts"]))
         walk.samples = {node: bytes.fromhex(sample) for node, sample in found["samples"]}
         profile.joins = Joins.from_json(found["joins"])
+        profile.composites = Composites.from_json(found["composites"])
         return profile
 
     def add(self, raw: bytes, offset: int) -> None:
@@ -111,6 +120,7 @@ class Profile:
         if invalid:
             documents = [raw for i, raw in enumerate(documents) if i not in invalid]
         self.joins.add_all(documents)
+        self.composites.add_all(documents)
 
     def _count(self, documents: Sequence[bytes], offsets: Sequence[int]) -> set[int]:
         """Count documents; gives the positions of those that are not BSON."""
@@ -153,6 +163,7 @@ class Profile:
         self.documents += other.documents
         self.invalid += other.invalid
         self.joins.merge(other.joins)
+        self.composites.merge(other.composites)
         if self.first_invalid is None:
             self.first_invalid = other.first_invalid
         own.merge(more)

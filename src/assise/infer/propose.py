@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from assise.infer import legacy
+from assise.infer.composites import find_composites
 from assise.infer.evidence import column_evidence, id_evidence
 from assise.infer.fields import (
     AnyField,
@@ -26,10 +27,10 @@ from assise.infer.readings import INTS, NUMBERS, choose_whole
 from assise.infer.references import find_references
 from assise.infer.relations import Relations
 from assise.infer.tree import PathProfile
+from assise.manifest.layout import IS_NULL
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import shorten
 from assise.manifest.paths import format_child_path, format_path
-from assise.manifest.sections.absent import IS_NULL
 from assise.manifest.sections.postgres import Postgres, Urls
 from assise.types.table import PROPOSED
 from assise.wording import count_of, escape
@@ -109,7 +110,9 @@ def propose(
     relations.add_indexes(tables, metadata, has_parser=has_parser)
     relations.add_references(references)
     relations.add_child_keys(joins, references)
-    relations.suggest_composites()
+    composites = {collection: profile.composites for collection, profile in profiles.items()}
+    whole = {collection: each.is_whole for collection, each in joins.items()}
+    relations.add_composites(composites, find_composites(composites, whole))
     server = Postgres(main=Urls(url=postgres))
     manifest = Manifest(assise=1, name=name, postgres=server, tables=relations.list_tables())
     return Proposal(manifest, draft.comments, draft.notes)

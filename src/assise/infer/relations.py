@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from assise.infer.composites import Composite, Composites, Matched
 from assise.infer.evidence import KEPT, READ
 from assise.infer.indexes import IndexFinder, Placed
 from assise.infer.joins import ELEMENT, OBJECT_IDS, POINTER, UUIDS, Joins, Path
 from assise.infer.metadata import Metadata
 from assise.infer.readings import FAMILIES, ColumnChoice
 from assise.infer.references import Match, Matches, choose_match
-from assise.infer.suggestions import suggest_child, suggest_composites
+from assise.infer.suggestions import UniqueColumns, suggest_child, suggest_composites
 from assise.manifest.model import Column, Table
 from assise.manifest.names import RESERVED
 from assise.types.table import element_type, is_array
@@ -36,6 +37,7 @@ class Relations:
     places: dict[tuple[str, Path], Placed]
     _columns: dict[tuple[str, str], dict[str, object]] = field(default_factory=dict)
     _indexes: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    _foreign_keys: dict[str, list[dict[str, object]]] = field(default_factory=dict)
 
     def add_indexes(
         self, tables: Mapping[str, str], metadata: Mapping[str, Metadata], *, has_parser: bool
@@ -177,16 +179,46 @@ class Relations:
             text = suggest_child(table, place, target, has_orphans=has_orphans)
             self._remark(place.table, place.column, text)
 
-    def suggest_composites(self) -> None:
-        """Tell what several columns together may refer to: rows by a unique index."""
-        uniques = []
+    def add_composites(self, composites: Mapping[str, Composites], matches: Matched) -> None:
+        """Add what several columns together refer to; where no values were compared, tell it."""
+        uniques, compared = [*self._list_uniques()], set[tuple[str, str]]()
+        for collection, each in composites.items():
+            for answer in each.samples:
+                places = [self.places.get((collection, (name,))) for name in answer.own]
+                targets = [self.places.get((answer.collection, (name,))) for name in answer.fields]
+                pairs = [(a, b) for a, b in zip(places, targets, strict=True) if a and b]
+                compared |= {(own.table, target.table) for own, target in pairs}
+                match = matches.get((collection, answer))
+                if match is not None and len(pairs) == len(answer.own):
+                    self._refer_together(pairs, match, uniques)
+        for table, target, text in suggest_composites(self.tables, uniques):
+            if (table, target) not in compared:
+                self.comments["tables", table] += f"; {text}"
+
+    def _list_uniques(self) -> Iterator[UniqueColumns]:
+        """The unique indexes of several columns, which a foreign key may refer to."""
         for table, indexes in self._indexes.items():
             for index in indexes:
                 columns, is_key = index.get("columns"), "where" not in index and index.get("unique")
                 if is_key and isinstance(columns, list) and len(columns) > 1:
-                    uniques.append((table, tuple(name.removeprefix("-") for name in columns)))
-        for table, text in suggest_composites(self.tables, uniques):
-            self.comments["tables", table] += f"; {text}"
+                    yield table, tuple(name.removeprefix("-") for name in columns)
+
+    def _refer_together(
+        self,
+        pairs: Sequence[tuple[Placed, Placed]],
+        match: Composite,
+        uniques: Sequence[UniqueColumns],
+    ) -> None:
+        own, target = pairs[0]
+        columns = tuple(each.column for _, each in pairs)
+        self.comments["tables", own.table] += f"; {match.evidence}"
+        if (target.table, columns) in uniques and all(_join(*pair) for pair in pairs):
+            key = {
+                "columns": [each.column for each, _ in pairs],
+                "references": f"{target.table}({', '.join(columns)})",
+            }
+            orphans = {"orphans": "keep"} if match.hits < match.among else {}
+            self._foreign_keys.setdefault(own.table, []).append({**key, **orphans})
 
     def _ask(self, place: Placed, **keys: object) -> None:
         self._columns.setdefault((place.table, place.column), {}).update(keys)
@@ -209,7 +241,8 @@ class Relations:
             asked = self._columns.get((name, column), {})
             columns[column] = Column.model_validate({**before, **asked})
         indexes = {"indexes": self._indexes[name]} if self._indexes.get(name) else {}
-        return Table.model_validate({**facts, "columns": columns, **indexes})
+        keys = {"foreign_keys": found} if (found := self._foreign_keys.get(name)) else {}
+        return Table.model_validate({**facts, "columns": columns, **indexes, **keys})
 
     def _order(self, name: str, table: Table) -> list[str]:
         """The columns: the key, references, the others, moments."""

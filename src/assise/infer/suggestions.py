@@ -46,8 +46,8 @@ def suggest_child(table: Table, place: Placed, target: Placed, *, has_orphans: b
 
 def suggest_composites(
     tables: Mapping[str, Table], uniques: Sequence[UniqueColumns]
-) -> Iterator[tuple[str, str]]:
-    """References of several columns that names tell, as (table, text); no values are compared.
+) -> Iterator[tuple[str, str, str]]:
+    """References of several columns that names tell, as (table, target, text).
 
     A column answers to one of the unique index by its name, `number` to `invoice_number`; where one
     does so, the others may have the same name in both tables, such as `tenant_id`.
@@ -62,6 +62,7 @@ def suggest_composites(
                 text = f"foreign_keys: [{{columns: [{listed}], references: {reference}}}]"
                 yield (
                     name,
+                    target,
                     f"{text}, if these columns are a row of {target}; values were not compared",
                 )
 

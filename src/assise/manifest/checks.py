@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from assise.manifest.born import check_born
 from assise.manifest.keys import AnyKey, Keyed, Tables
-from assise.manifest.names import check_column_name, check_table_name, list_schemas
+from assise.manifest.names import check_column_name, check_table_name
 from assise.manifest.needs import check_elsewhere, check_renamed, check_roles, list_across
 from assise.manifest.paths import keys_of_path, parse_child_path
 from assise.manifest.problems import Place, Problem
@@ -40,12 +40,6 @@ def find_problems(manifest: Keyed, tables: Tables) -> Iterator[Problem]:
     servers = postgres.others if postgres else {}
     yield from _check_keys((), keys_on("manifest"), manifest, tables)
     yield from check_roles(ROLES.of(manifest), tables)
-    on_main = [name for name, table in tables.items() if ON.of(table) is None]
-    for schema in list_schemas(on_main)[:1] if ROLES.of(manifest) else ():
-        message = f"belongs to tables of one schema, and there are some in {show(schema)}"
-        yield Problem(
-            ("roles",), message, remedy="Take the schema out of their names, or the roles."
-        )
     for table_name, table in tables.items():
         place = ("tables", table_name)
         yield from check_table_name(place, table_name)

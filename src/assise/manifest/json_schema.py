@@ -85,6 +85,11 @@ def takes_numbers(option: Mapping[str, Schema]) -> bool:
     return option.get("type") in _NO_TEXTS
 
 
+def takes_text(option: Mapping[str, Schema]) -> bool:
+    """Whether a text may stand there."""
+    return option.get("type") not in {"object", "array"}
+
+
 def takes_null(option: Mapping[str, Schema]) -> bool:
     """Whether YAML's null may stand there."""
     values = option.get("enum")

@@ -1,4 +1,7 @@
-"""The layout: what the rows of a load depend on, kept with it for this and later programs."""
+"""The layout: what the rows of a load depend on, kept with it for this and later programs.
+
+A worker reads it without the models of the manifest, whose import takes longer than a chunk.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,14 @@ from functools import cached_property
 from typing import Any
 
 from assise.errors import ManifestError
-from assise.manifest.nodes import read_nodes
-from assise.manifest.paths import parse_path
-from assise.manifest.sections.absent import MISSING
-from assise.manifest.sections.computed import GENERATED
-from assise.manifest.table import Column, Table
 from assise.types.codec import Codec
-from assise.types.table import KEY_KINDS, element_type, find_codec, find_first_codec, is_kind
+from assise.types.table import KEY_KINDS, find_codec, find_first_codec, is_kind
 
 RULES = 2
 """The newest rules by which rows are written; a load keeps those that it began with."""
+
+MISSING, IS_NULL, IS_EMPTY, IS_DOCUMENT = "missing", "null", "[]", "{}"
+"""What it may mean that a row says nothing of a field: `absent`."""
 
 _LAYOUT_KEYS = ("rules", "tables")
 _TABLE_KEYS = ("table", "collection", "parent", "child_path", "primary_key", "columns", "extra")
@@ -28,9 +29,6 @@ _COLUMN_KEYS_2 = ("reads", "absent", "is_element")
 
 _FIRST_KINDS = {"int32": "int", "int64": "int"}
 """Kinds that have another name since rules 2."""
-
-_FIRST_TABLE_KEYS = ("collection", "parent", "from", "primary_key", "columns")
-_FIRST_COLUMN_KEYS = ("type", "from", "kind")
 
 Plain = dict[str, Any]
 
@@ -208,71 +206,18 @@ def _restrict(
     return {name: column for name, column in columns.items() if name in others}
 
 
-def derive_layout(
-    tables: Mapping[str, Table], *, legacy_uuids: str = "", rules: int = RULES
-) -> Layout:
-    """The layout of those of a manifest's tables that are loaded.
+def find_root(parents: Mapping[str, str | None], name: str) -> str:
+    """The collection's table above a table, or the table itself, by the parents of all.
 
-    `legacy_uuids` is what its columns say that say nothing.
+    Raises:
+        ValueError: it is below itself.
     """
-    tables = {name: table for name, table in tables.items() if not table.is_born}
-    parents = {name: table.parent for name, table in tables.items()}
-    found = {}
-    for name, table in tables.items():
-        root = tables[_find_root(parents, name)]
-        key = _column_layout(root.columns[root.primary_key[0]], "")
-        found[name] = TableLayout(
-            name,
-            table.collection,
-            table.parent,
-            table.child_path,
-            table.primary_key,
-            {
-                column_name: _column_layout(
-                    column, "" if column_name in table.primary_key else legacy_uuids
-                )
-                for column_name, column in table.columns.items()
-                if GENERATED.of(column) is None
-            },
-            _name_extra(table),
-            key,
-            table.absent or MISSING,
-            tuple(parse_path(path) for path in table.nulls or ()),
-            tuple(parse_path(path) for path in table.documents or ()),
-        )
-    return Layout(found, rules)
-
-
-def _column_layout(column: Column, legacy_uuids: str) -> ColumnLayout:
-    of_uuids = legacy_uuids if element_type(column.type) == "uuid" else ""
-    reads: str = column.numbers or column.legacy_uuids or of_uuids
-    return ColumnLayout(
-        column.type,
-        column.kind,
-        column.path,
-        reads,
-        column.absent or MISSING,
-        column.is_element,
-    )
-
-
-def _find_root(parents: Mapping[str, str | None], name: str) -> str:
     for _ in parents:
         parent = parents[name]
         if parent is None:
             return name
         name = parent
     raise ValueError(f"{name} is below itself")
-
-
-def _name_extra(table: Table) -> str:
-    """The name of our jsonb column, which gives way to the table's other columns."""
-    taken = {*table.columns, *table.primary_key}
-    name, number = "_extra", 1
-    while name in taken:
-        number += 1
-        name = f"_extra_{number}"
-    return name
 
 
 def read_layout(found: Plain, *, name: str) -> Layout:
@@ -307,7 +252,7 @@ def _read_layout(found: Plain, name: str) -> Layout:
     tables = {}
     for entry in entries:
         table = entry["table"]
-        root = _find_root(parents, table)
+        root = find_root(parents, table)
         tables[table] = TableLayout(
             table,
             entry["collection"],
@@ -357,28 +302,3 @@ def _unknown(name: str, key: str, value: str) -> ManifestError:
         value=value,
         remedy="A newer Assise loaded it: use that one or a later one.",
     )
-
-
-def read_first_manifest(text: str) -> Layout:
-    """The layout of a load whose ledger has only the manifest's text, of version 1.
-
-    Keys that this version did not have are passed over: rows did not depend on them.
-
-    Raises:
-        LookupError, TypeError, ValueError, AttributeError: the text is no such manifest.
-    """
-    value, _, _ = read_nodes(text)
-    tables: Plain = value["tables"]  # type: ignore[call-overload, index, assignment]
-    first = {name: _read_first_table(entry) for name, entry in tables.items()}
-    return derive_layout(first, rules=1)
-
-
-def _read_first_table(entry: Plain) -> Table:
-    found = {key: entry[key] for key in _FIRST_TABLE_KEYS if key in entry}
-    found["columns"] = {
-        name: column
-        if isinstance(column, str)
-        else {key: column[key] for key in _FIRST_COLUMN_KEYS if key in column}
-        for name, column in entry.get("columns", {}).items()
-    }
-    return Table.model_validate(found)

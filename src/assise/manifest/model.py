@@ -9,8 +9,9 @@ from typing import Literal, Self
 from pydantic import Field, PrivateAttr, model_validator
 
 from assise.manifest.checks import find_problems
+from assise.manifest.derive import derive_layout
 from assise.manifest.keys import Keyed, with_keys
-from assise.manifest.layout import Layout, derive_layout
+from assise.manifest.layout import Layout
 from assise.manifest.names import list_schemas
 from assise.manifest.problems import Place, Replaced, UnsoundError
 from assise.manifest.sections import keys_on

@@ -16,8 +16,9 @@ from assise.manifest.json_schema import (
     properties_of,
     takes_null,
     takes_numbers,
+    takes_text,
 )
-from assise.manifest.keys import Schema
+from assise.manifest.keys import AnyKey, Schema
 from assise.manifest.model import Manifest
 from assise.manifest.nodes import Value, list_items, read_nodes
 from assise.manifest.problems import Place, Problem, UnsoundError, manifest_error
@@ -152,9 +153,19 @@ def _counts(problem: Problem, schema: Schema) -> bool:
     if problem.about == "place":
         return True
     options = list(find_options(schema, problem.place))
-    is_number = problem.about == "text" and any(map(takes_numbers, options))
+    is_number = problem.about == "text" and (
+        any(map(takes_numbers, options)) or not any(map(takes_text, options))
+    )
     is_null = problem.about == "value" and any(map(takes_null, options))
     return bool(options) and not is_number and not is_null
+
+
+def _describe(place: Place, key: AnyKey) -> str:
+    """What is expected of a key, or of a part of its value that has a description."""
+    options = find_options(json_schema(), place)
+    found = next((each["description"] for each in options if "description" in each), None)
+    is_inner = find_key(place[:-1]) is key
+    return str(found) if found else _describe(place[:-1], key) if is_inner else key.help
 
 
 def _find_invalid(error: ValidationError, unknown: list[Problem]) -> Iterator[Problem]:
@@ -163,7 +174,7 @@ def _find_invalid(error: ValidationError, unknown: list[Problem]) -> Iterator[Pr
         place, kind = tuple(map(str, found["loc"])), found["type"]
         cause = found.get("ctx", {}).get("error")
         key = find_key(place)
-        expected = f"Expected: {key.help}." if key else _ENTRY
+        expected = f"Expected: {_describe(place, key)}." if key else _ENTRY
         if isinstance(cause, UnsoundError):
             yield from cause.problems
         elif kind == "missing":

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pydantic import Field, field_validator, model_validator
 
 from assise.manifest.keys import Keyed, with_keys
+from assise.manifest.layout import IS_EMPTY
 from assise.manifest.paths import ELEMENTS, default_path, parse_child_path, parse_path
 from assise.manifest.sections import keys_on
-from assise.manifest.sections.absent import IS_EMPTY
 from assise.manifest.sections.computed import add_times
 from assise.manifest.sections.deletion import add_column
 from assise.manifest.sections.servers import ON

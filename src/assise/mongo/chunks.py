@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from hashlib import sha256
 
 from assise.mongo.frames import Run
 from assise.rows.model import Document
+
+HASHED = 1_000
+"""Documents that are hashed together."""
 
 
 @dataclass(frozen=True)
@@ -16,19 +20,30 @@ class Chunk:
     """Consecutive documents and runs of one collection.
 
     `start` and `stop` are offsets in the source; they depend on the source and on the size asked
-    for alone. `digest` is the sha256 of the source's bytes between them. `position` is how far the
-    file, which may be compressed, was read. `size` are the bytes, where they are not
-    `stop - start`. `guesses` counts values of which the source says too little, by what was guessed.
+    for alone. `hashed` is the sha256 of the source's bytes between them, or these bytes in pieces.
+    `position` is how far the file, which may be compressed, was read. `size` are the bytes, where
+    they are not `stop - start`. `guesses` counts values of which the source says too little, by
+    what was guessed.
     """
 
     start: int
     stop: int
-    digest: str
+    hashed: str | Sequence[bytes] = field(compare=False)
     documents: list[Document]
     runs: list[Run]
     position: int
     size: int | None = None
     guesses: Mapping[str, int] = field(default_factory=dict)
+
+    @cached_property
+    def digest(self) -> str:
+        """The sha256 of the source's bytes; a run stands for itself with its own."""
+        if isinstance(self.hashed, str):
+            return self.hashed
+        digest = sha256()
+        for start in range(0, len(self.hashed), HASHED):
+            digest.update(b"".join(self.hashed[start : start + HASHED]))
+        return digest.hexdigest()
 
 
 class Group:
@@ -42,7 +57,7 @@ class Group:
         self._tell = tell
         self._documents: list[Document] = []
         self._runs: list[Run] = []
-        self._digest = sha256()
+        self._hashed: list[bytes] = []
 
     def add(self, frame: list[Document] | Run, size: int) -> Iterator[Chunk]:
         """Yield the chunks that end in a frame: each has at least `size` source bytes."""
@@ -50,14 +65,14 @@ class Group:
         while p < count:
             if isinstance(frame, Run):
                 self._runs.append(frame)
-                self._digest.update(frame.digest)
+                self._hashed.append(frame.digest)
                 self.stop, p = frame.offset + frame.size, 1
             else:
                 # The chunk ends with the first document that ends at or after its size.
                 q = bisect_left(frame, self.start + size, p, key=_end_of) + 1
                 taken = frame[p:q]
                 self._documents += taken
-                self._digest.update(b"".join([raw for _, raw in taken]))
+                self._hashed += [raw for _, raw in taken]
                 self.stop, p = _end_of(taken[-1]), q
             if self.stop - self.start >= size:
                 yield self._end()
@@ -69,9 +84,9 @@ class Group:
 
     def _end(self) -> Chunk:
         position = self._tell() if self._tell else self.stop
-        digest = self._digest.hexdigest()
-        chunk = Chunk(self.start, self.stop, digest, self._documents, self._runs, position)
-        self.start, self._documents, self._runs, self._digest = self.stop, [], [], sha256()
+        found = (self._hashed, self._documents, self._runs)
+        chunk = Chunk(self.start, self.stop, *found, position)
+        self.start, self._hashed, self._documents, self._runs = self.stop, [], [], []
         return chunk
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from bson import Int64
 from bson.codec_options import CodecOptions
@@ -39,10 +39,17 @@ from assise.mongo.ranges import (
     split_range,
 )
 from assise.mongo.source import LargeChunkError
+from assise.native import find_native
 from assise.rows.model import Document
 
 BATCH_BYTES = 4 << 20
 """Bytes of documents that one reply of the server should hold."""
+
+ID_BYTES = 40
+"""Bytes of a document that has no field but an `_id`, about."""
+
+LARGEST_REPLY = 16 << 20
+"""Bytes of documents that one reply of a server may hold (MongoDB's manual: "getMore")."""
 
 WALKED = 2_000_000
 """Documents whose ids are all read to plan the ranges; of more a sample is taken."""
@@ -154,25 +161,26 @@ class CollectionReader:
                     pending += reversed(parts)
 
     def _read(self, each: Range, limit: int | None) -> Chunk:
-        raws: list[bytes] = []
-        size = 0
-        for some in self._find(each.filter):
-            size += sum(map(len, some))
-            if limit is not None and size > limit:
-                raise LargeChunkError(f"a range of {self.facts.name} has over {limit:,} bytes")
-            raws += some
-        raws = _keep_last(raws)
+        raws, size = self._find(each.filter, limit)
         documents: list[Document] = list(enumerate(raws, each.start))
-        return Chunk(each.start, each.stop, "", documents, [], each.stop, sum(map(len, raws)))
+        return Chunk(each.start, each.stop, "", documents, [], each.stop, size)
 
     def read_samples(self, size: int, count: int) -> Iterator[tuple[list[Document], float]]:
-        """Read documents drawn at random, about `count` times `size` bytes, with their share."""
+        """Read documents of about `count` times `size` bytes, with their share.
+
+        They are drawn at random, or of one place the first ones, for which the server reads no more.
+        """
         average = max(1, self.facts.size // max(1, self.facts.count))
         wanted = max(1, min(self.facts.count, count * size // average))
-        for documents in self.sample(wanted):
+        for documents in self._read_first(wanted) if count == 1 else self.sample(wanted):
             part = sum(len(raw) for _, raw in documents)
             if documents:
                 yield documents, min(1.0, part / max(1, self.facts.size))
+
+    def _read_first(self, count: int) -> Iterator[list[Document]]:
+        with self._translated():
+            found = self._batches(EVERYTHING, limit=count)
+            yield [*enumerate(raw for batch in found for raw in _split(batch))]
 
     def sample(self, count: int) -> Iterator[list[Document]]:
         """Read `count` documents drawn at random, some at a time."""
@@ -188,42 +196,57 @@ class CollectionReader:
             if documents:
                 yield documents
 
-    def _find(self, condition: bytes) -> Iterator[list[bytes]]:
-        """Yield the documents that match, some at a time, as the server sends them."""
-        options: dict[str, Any] = {}
-        if self.facts.has_collation and condition != EVERYTHING:
-            options["collation"] = _SIMPLE.document
-        elif self.facts.query != EVERYTHING:
-            # By an index on a field that is written meanwhile a document may be passed over.
-            options["hint"] = "_id_"
-        matching = RawBSONDocument(both(self.facts.query, condition))
-        found = self._find_at_once(matching, options)
-        if found is not None:
-            yield found
-            return
-        cursor = self.collection.find_raw_batches(matching, batch_size=self.facts.batch, **options)
-        yield from map(_split, _batches(cursor))
+    def _find(self, condition: bytes, limit: int | None) -> tuple[list[bytes], int]:
+        """Return the documents that match, of those with one `_id` the last; and their bytes."""
+        reply = self._find_at_once(condition, 2 * self.facts.batch)
+        if reply is not None and reply.is_distinct:
+            size = sum(map(len, reply.documents))
+            self._check_size(size, limit)
+            return reply.documents, size
+        raws, size = list[bytes](), 0
+        for some in [reply.documents] if reply else map(_split, self._batches(condition)):
+            size += sum(map(len, some))
+            self._check_size(size, limit)
+            raws += some
+        raws = _keep_last(raws)
+        return raws, sum(map(len, raws))
 
-    def _find_at_once(
-        self, matching: RawBSONDocument, options: dict[str, Any]
-    ) -> list[bytes] | None:
+    def _check_size(self, size: int, limit: int | None) -> None:
+        if limit is not None and size > limit:
+            raise LargeChunkError(f"a range of {self.facts.name} has over {limit:,} bytes")
+
+    def _options_for(self, condition: bytes) -> dict[str, Any]:
+        if self.facts.has_collation and condition != EVERYTHING:
+            return {"collation": _SIMPLE.document}
+        # By an index on a field that is written meanwhile a document may be passed over.
+        return {"hint": "_id_"} if self.facts.query != EVERYTHING else {}
+
+    def _match(self, condition: bytes) -> RawBSONDocument:
+        return RawBSONDocument(both(self.facts.query, condition))
+
+    def _batches(self, condition: bytes, limit: int = 0) -> Iterator[bytes]:
+        """Yield the documents that match by a cursor, some at a time, as the server sends them."""
+        options = {"batch_size": self.facts.batch, "limit": limit} | self._options_for(condition)
+        return _batches(self.collection.find_raw_batches(self._match(condition), **options))
+
+    def _find_at_once(self, condition: bytes, count: int, **more: object) -> Reply | None:
         """Return the documents that match, or None if one reply of the server does not hold them.
 
         A cursor of pymongo makes an object of each document even where its batches are raw, which
         takes longer than all else here.
         """
         collection, level = self.collection, self.collection.read_concern.document
-        command = {"find": self.facts.name, "filter": matching, "batchSize": 2 * self.facts.batch}
-        command |= options
-        reply = collection.database.command(
+        command = {"find": self.facts.name, "filter": self._match(condition), "batchSize": count}
+        command |= self._options_for(condition) | more
+        found = collection.database.command(
             command | ({"readConcern": level} if level else {}),
             codec_options=_RAW,
             read_preference=collection.read_preference,
         )
-        cursor_id, found = read_reply(bytes(reply["cursor"].raw))
-        if not cursor_id:
-            return found
-        kill = {"killCursors": self.facts.name, "cursors": [Int64(cursor_id)]}
+        reply = read_reply(bytes(found["cursor"].raw))
+        if reply is None or not reply.cursor:
+            return reply
+        kill = {"killCursors": self.facts.name, "cursors": [Int64(reply.cursor)]}
         collection.database.command(kill, check=False)
         return None
 
@@ -232,17 +255,28 @@ class CollectionReader:
 
         With each comes how many documents it stands for: `every` at most, up to the next one.
         """
-        options: dict[str, Any] = {"collation": _SIMPLE} if self.facts.has_collation else {}
-        cursor = self.collection.find_raw_batches(
-            RawBSONDocument(both(self.facts.query, condition)),
-            {"_id": 1},
-            sort=[("_id", 1)],
-            batch_size=BATCH_BYTES // 40,
-            allow_disk_use=self.facts.has_collation or None,
-            **options,
-        )
-        for batch in _batches(cursor):
+        for batch in self._find_ids(condition):
             yield from read_ids(batch, every)
+
+    def _find_ids(self, condition: bytes) -> Iterator[bytes]:
+        is_simple = not self.facts.has_collation
+        if is_simple and self.facts.count * ID_BYTES < LARGEST_REPLY:
+            count = 2 * self.facts.count
+            reply = self._find_at_once(condition, count, projection={"_id": 1}, sort={"_id": 1})
+            if reply is not None:
+                yield b"".join(reply.documents)
+                return
+        options: dict[str, Any] = {} if is_simple else {"collation": _SIMPLE}
+        yield from _batches(
+            self.collection.find_raw_batches(
+                self._match(condition),
+                {"_id": 1},
+                sort=[("_id", 1)],
+                batch_size=BATCH_BYTES // ID_BYTES,
+                allow_disk_use=self.facts.has_collation or None,
+                **options,
+            )
+        )
 
     def _divide(self, condition: bytes, step: int) -> list[bytes]:
         return divide(self._walk(condition, max(1, step // FINE)), step)
@@ -332,8 +366,28 @@ def _split(batch: bytes) -> list[bytes]:
     return found
 
 
-def read_reply(cursor: bytes) -> tuple[int, list[bytes] | None]:
-    """Return the id of a cursor and its first documents; None where they are not well-formed."""
+class Reply(NamedTuple):
+    """What a server replies to `find`: the id of its cursor, 0 for none, and the first documents.
+
+    `is_distinct` says that all begin with an ObjectId as `_id`, and no two with the same; where it
+    is not set they may.
+    """
+
+    cursor: int
+    documents: list[bytes]
+    is_distinct: bool = False
+
+
+def read_reply(cursor: bytes, *, is_native: bool = True) -> Reply | None:
+    """Cut the field `cursor` of a reply; None where it is not well-formed."""
+    module = find_native() if is_native else None
+    if module is not None:
+        found = module.cut_reply(cursor)
+        return Reply(*found) if found else None
+    return _cut_reply(cursor)
+
+
+def _cut_reply(cursor: bytes) -> Reply | None:
     found = []
     with suppress(*NOT_BSON):
         fields = {key: p for _, key, p, _ in elements(cursor)}
@@ -345,8 +399,8 @@ def read_reply(cursor: bytes) -> tuple[int, list[bytes] | None]:
             found.append(cursor[p:end])
             p = end
         if p == last:
-            return read_int64(cursor, fields[b"id"])[0], found
-    return 0, None
+            return Reply(read_int64(cursor, fields[b"id"])[0], found)
+    return None
 
 
 def _keep_last(raws: Sequence[bytes]) -> list[bytes]:

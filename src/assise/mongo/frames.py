@@ -18,6 +18,7 @@ from typing import NamedTuple, Protocol, cast
 from assise.documents.kinds import ARRAY, BINARY, CODE_WITH_SCOPE, DOCUMENT, REGEX
 from assise.documents.reader import OUTSIDE, SKIP, read_code_with_scope, read_int32
 from assise.errors import InvalidBsonError
+from assise.native import find_native
 from assise.rows.model import Document
 
 SMALLEST, LARGEST = 5, (16 << 20) + (16 << 10)
@@ -58,6 +59,25 @@ class Run(NamedTuple):
 
 _Row = tuple[bytes, int, list[int]]
 """Consecutive documents: the bytes that hold them, their offset, and the borders in them."""
+
+
+def find_borders(data: bytes, start: int, stop: int) -> list[int]:
+    """The borders of consecutive documents in `data`, from `start` on and up to `stop`."""
+    # A memoryview ends there without a copy.
+    part, p, borders = cast(bytes, memoryview(data)[:stop]), start, [start]
+    with suppress(*OUTSIDE):
+        while True:
+            size: int = read_int32(part, p)[0]
+            if not SMALLEST <= size <= LARGEST or part[p + size - 1]:
+                break
+            p += size
+            borders.append(p)
+    return borders
+
+
+def cut_documents(data: bytes, base: int, borders: list[int]) -> list[Document]:
+    """The documents by their borders in `data`, each with its offset; `data` begins at `base`."""
+    return [(base + p, data[p:stop]) for p, stop in pairwise(borders)]
 
 
 class Window:
@@ -118,18 +138,10 @@ class Window:
 
     def framed_in_a_row(self, limit: int | None = None) -> _Row:
         """Consume consecutive documents as far as `data` holds them, or up to a limit in it."""
-        whole, base, p = self.data, self._base, self.p
-        # A memoryview ends at the limit without a copy.
-        data = whole if limit is None else cast(bytes, memoryview(whole)[:limit])
-        borders = [p]
-        with suppress(*OUTSIDE):
-            while True:
-                size: int = read_int32(data, p)[0]
-                if not SMALLEST <= size <= LARGEST or data[p + size - 1]:
-                    break
-                p += size
-                borders.append(p)
-        self.take(p)
+        whole, base, native = self.data, self._base, find_native()
+        find = native.find_borders if native else find_borders
+        borders: list[int] = find(whole, self.p, len(whole) if limit is None else limit)
+        self.take(borders[-1])
         return whole, base, borders
 
     def resumes(self, start: int) -> bool:
@@ -240,13 +252,10 @@ def read_frames(stream: Stream, offset: int = 0) -> Iterator[list[Document] | Ru
 
     They are all bytes of the stream, whose first byte is at `offset` of the source.
     """
+    native = find_native()
+    cut = native.cut_documents if native else cut_documents
     for frames in _read(stream, offset):
-        if isinstance(frames, Run):
-            yield frames
-        else:
-            data, base, borders = frames
-            bounds = pairwise(borders)
-            yield [(base + p, data[p:stop]) for p, stop in bounds]
+        yield frames if isinstance(frames, Run) else cut(*frames)
 
 
 def read_stops(stream: Stream, offset: int = 0) -> Iterator[int]:

@@ -12,7 +12,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -257,12 +256,10 @@ def _split_chunk(chunk: Chunk, size: int) -> Iterator[Chunk]:
 
 def _join(whole: Chunk, frames: Sequence[Document | Run], start: int, stop: int) -> Chunk:
     """Make a chunk of some frames, as the source itself would."""
-    digest = sha256()
-    for frame in frames:
-        digest.update(frame.digest if isinstance(frame, Run) else frame[1])
+    hashed = [frame.digest if isinstance(frame, Run) else frame[1] for frame in frames]
     runs = [frame for frame in frames if isinstance(frame, Run)]
     documents = [frame for frame in frames if not isinstance(frame, Run)]
-    return Chunk(start, stop, digest.hexdigest(), documents, runs, whole.position)
+    return Chunk(start, stop, hashed, documents, runs, whole.position)
 
 
 def with_series(source: Source) -> Source:

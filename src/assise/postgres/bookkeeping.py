@@ -47,10 +47,12 @@ class Bookkeeping:
         """Its tables, each with the version from which on there is one."""
         found: dict[str, int] = {}
         for version, file in self.files.items():
-            created = re.findall(
-                r"^CREATE TABLE assise\.(\w+)", file.read_text("utf-8"), re.MULTILINE
-            )
-            found |= dict.fromkeys(created, version)
+            text = file.read_text("utf-8")
+            for word, name in re.findall(r"^(CREATE|DROP) TABLE assise\.(\w+)", text, re.MULTILINE):
+                if word == "CREATE":
+                    found[name] = version
+                else:
+                    del found[name]
         return found
 
     @property

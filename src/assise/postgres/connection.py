@@ -106,9 +106,16 @@ class Connection:
         return {"host": info.host, "port": str(info.port), "dbname": info.dbname, "user": info.user}
 
     @contextmanager
-    def transaction(self, *, isolation: str = "READ COMMITTED") -> Iterator[None]:
-        """BEGIN … COMMIT, or ROLLBACK on an error."""
-        self.execute(f"BEGIN ISOLATION LEVEL {isolation}")
+    def transaction(
+        self, *, isolation: str = "READ COMMITTED", is_durable: bool = True
+    ) -> Iterator[None]:
+        """BEGIN … COMMIT, or ROLLBACK on an error.
+
+        With `is_durable` False the commit does not wait for the disk: the next one that does makes
+        both durable, and when the server crashes before it, all of the transaction is lost.
+        """
+        begin = f"BEGIN ISOLATION LEVEL {isolation}"
+        self.execute(begin if is_durable else f"{begin}; SET LOCAL synchronous_commit = off")
         try:
             yield
             self.execute("COMMIT")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from assise.errors import BusyError, RefusedError, TargetError
+from assise.manifest.names import list_schemas
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.queries import Queries
+from assise.postgres.queries import QUERIES, Queries
 from assise.schema.managed import Managed
 
 
@@ -38,9 +39,9 @@ class MadeObjects:
         connection.execute(self.queries["keep"], {"load": load, "schema": schema, "lines": lines})
 
     def list_additions(self, connection: Connection, load: str) -> set[tuple[str, str]]:
-        """What was added to the tables of a load: table, and kind with name."""
+        """What was added to a load: the table, empty for what is of none, and kind with name."""
         made = self.find(connection, load)
-        return {(each.table, f"{each.kind} {each.name}") for each in made if each.table}
+        return {(each.table, f"{each.kind} {each.name}") for each in made}
 
     def forget(self, connection: Connection, load: str) -> None:
         """Drop what was made beside the tables of a load, which are gone.
@@ -55,6 +56,20 @@ class MadeObjects:
         if not connection.scalar(self.queries["has_objects"]):
             connection.execute(self.queries["drop_objects"])
             bookkeeping.forget(connection, self.part)
+
+
+def find_missing(connection: Connection, objects: Iterable[Managed], schema: str) -> set[Managed]:
+    """What is not in the catalog, triggers that do not fire too; but no grants and extensions.
+
+    `schema` is that of the names that give none.
+    """
+    wanted = [each for each in objects if each.kind not in {"grant", "extension"}]
+    places = {each: ("" if each.kind in {"table", "function"} else each.table) for each in wanted}
+    tables = [each.table for each in wanted]
+    schemas = list_schemas([*tables, *(each.name for each in wanted if not places[each])])
+    names = {"schema": schema, "schemas": schemas, "tables": tables}
+    found = {tuple(map(str, row)) for row in connection.execute(QUERIES["managed"], names)}
+    return {each for each in wanted if (each.kind, places[each], each.name) not in found}
 
 
 @contextmanager

@@ -19,7 +19,14 @@ from assise.postgres.connection import Connection
 from assise.postgres.queries import QUERIES
 from assise.postgres.steps import LOCK_TIMEOUT_S, Runner
 from assise.progress import Log
-from assise.schema.partitions import LOW, Partition, Partitioning, read_bounds
+from assise.schema.partitions import (
+    LOW,
+    Partition,
+    Partitioning,
+    end_first,
+    read_bounds,
+    read_check,
+)
 from assise.schema.sql import quote
 
 PATIENCE_S = 10
@@ -27,18 +34,20 @@ PATIENCE_S = 10
 
 @dataclass
 class PartitionRun:
-    """What was done with the partitions of a table."""
+    """What was done with the partitions of a table; `moved` is the new end of one that is to be cut."""
 
     table: str
     made: list[str] = field(default_factory=list)
     detached: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     tidied: list[str] = field(default_factory=list)
+    moved: str = ""
 
     def __str__(self) -> str:
         """The run in words; empty where nothing was done."""
         lists = (("made", self.made), ("detached", self.detached), ("dropped", self.dropped))
         said = [f"{word} {', '.join(_shorten(names))}" for word, names in lists if names]
+        said += [f"takes rows up to {self.moved}, until it is cut"] if self.moved else []
         said += [f"{len(self.tidied)} given the rules of the table"] if self.tidied else []
         return f"{self.table}: {'; '.join(said)}" if said else ""
 
@@ -80,8 +89,9 @@ def list_partitions(connection: Connection, of: Partitioning) -> list[Partition]
     if kind not in {f"RANGE ({of.by})", f"RANGE ({quote(of.by)})"}:
         raise ChangedError(
             f"{of.place} is not partitioned by {of.by}, as the manifest says",
-            remedy="Let the manifest say what it is; or make a table of another name that is cut,"
-            " and copy its rows.",
+            remedy="A revision cuts a table that is there: `assise schema revise`, then `apply`. Else"
+            " let the manifest say what it is; or make a table of another name that is cut, and copy"
+            " its rows.",
         )
     found = []
     for name, bounds, is_pending in connection.execute(QUERIES["partitions"], names):
@@ -119,15 +129,45 @@ def run_partitions(
 ) -> PartitionRun:
     """Make the partitions that are missing, then retire those that are old enough.
 
+    A table whose cut was begun and waits for its swap takes rows for a month more at least.
+
     Raises:
         UsageError, ChangedError: as `list_partitions`. BusyError: a lock could not be had, or
         another session is at work on the same table; what was done stays.
     """
     with locks.hold(connection, of.lock, patience_s=patience_s):
         run = PartitionRun(f"{of.schema}.{of.table}")
+        if move_bounds(connection, of, run, log=log, now=now):
+            return run
         make_partitions(connection, of, run, log=log, now=now)
         retire_partitions(connection, of, run, log=log, now=now)
         return run
+
+
+def move_bounds(
+    connection: Connection,
+    of: Partitioning,
+    run: PartitionRun,
+    *,
+    log: Log,
+    now: datetime | None = None,
+) -> bool:
+    """Move the check of a cut that was begun, when a month has begun since; whether there is one.
+
+    Raises:
+        BusyError: a lock could not be had.
+    """
+    names = {"table": of.place, "name": of.bounds}
+    for text, is_valid in connection.execute(QUERIES["bounds_check"], names):
+        bound, end = read_check(str(text)), end_first(now or _now(connection))
+        runner = Runner(connection, log)
+        if bound is not None and bound < end:
+            runner.run_together([of.move_bounds(end)], [of.place], _nothing)
+            run.moved = f"{end:%Y-%m-%d}"
+        if run.moved or not is_valid:
+            runner.run_together([of.validate_bounds()], [of.place], _nothing)
+        return True
+    return False
 
 
 def make_partitions(

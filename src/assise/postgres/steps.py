@@ -1,10 +1,13 @@
 """The one runner of steps that change a schema beside running code.
 
-A step waits two seconds for a lock, in which others queue behind it, gives way, and tries again.
+A step waits two seconds for a lock, in which others queue behind it, gives way, and tries again. One
+that locks several tables waits half a second: writers may have these in another order, and who has
+waited for a second in a deadlock is ended by the server. So it is the step that gives way.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +19,12 @@ from assise.postgres.queries import QUERIES
 from assise.progress import Log
 from assise.schema.batches import find_last_key, follow_key, reach_key
 
-LOCK_TIMEOUT_S = 2
+LOCK_TIMEOUT_S, SHARED_TIMEOUT_S = 2, 0.5
 PAUSE_S = 0.5
+SHARED_TRIES = 3
+"""How many times as often a step is tried that locks several tables, as it waits less."""
+
+_UNTIES = re.compile(r"\bDROP\s+(CONSTRAINT|TABLE)\b", re.IGNORECASE)
 
 Note = Callable[[], None]
 """Writes what is known of a step, in the step's transaction or beside it."""
@@ -43,7 +50,7 @@ class Runner:
     connection: Connection
     log: Log
     tries: int = 30
-    lock_timeout_s: int = LOCK_TIMEOUT_S
+    lock_timeout_s: float = LOCK_TIMEOUT_S
 
     def run_together(self, statements: Sequence[str], tables: Sequence[str], note: Note) -> None:
         """Run statements in one transaction, with the note of it.
@@ -51,14 +58,23 @@ class Runner:
         Raises:
             BusyError: other sessions have had locks on the `tables` all the time; names them.
         """
+        locked = [*dict.fromkeys([*tables, *self._list_tied(statements, tables)])]
+        wait_s = self.lock_timeout_s if len(locked) < 2 else SHARED_TIMEOUT_S
 
         def run() -> None:
             with self.connection.transaction():
-                timeout = f"SET LOCAL lock_timeout = '{self.lock_timeout_s}s'"
+                timeout = f"SET LOCAL lock_timeout = '{wait_s}s'"
                 self.connection.execute(";\n".join([timeout, *statements]))
                 note()
 
-        self.try_again(run, tables)
+        self.try_again(run, locked)
+
+    def _list_tied(self, statements: Sequence[str], tables: Sequence[str]) -> list[str]:
+        """The tables that are locked too where a foreign key may be dropped: those it refers to."""
+        if not any(map(_UNTIES.search, statements)):
+            return []
+        found = [self.connection.execute(QUERIES["referred"], {"table": each}) for each in tables]
+        return [str(name) for rows in found for (name,) in rows]
 
     def run_alone(self, statement: str, index: str, begin: Note, end: Note) -> None:
         """Run a statement that no transaction may be around; notes go before and behind it.
@@ -91,13 +107,14 @@ class Runner:
         Raises:
             BusyError: other sessions have had locks on the `tables` all the time; names them.
         """
-        for number in range(1, self.tries + 1):
+        tries = self.tries * (SHARED_TRIES if len(tables) > 1 else 1)
+        for number in range(1, tries + 1):
             try:
                 run()
                 return
             except (BusyError, SerializationError) as error:
                 holders = self._find_holders(tables)
-                if number == self.tries:
+                if number == tries:
                     raise BusyError(
                         f"{self.connection.target}: a lock could not be had in {number} tries"
                         + "".join(f"; {holder}" for holder in holders),

@@ -49,7 +49,7 @@ def leave_ours(manifest: Manifest) -> IncludeObject:
 
 def _list_ours(manifest: Manifest) -> Iterator[tuple[str | None, str]]:
     """Schemas, and patterns of the names of tables there."""
-    yield None, _INNER
+    yield from ((schema, _INNER) for schema in (None, *manifest.schemas))
     named = [*manifest.tables, *(VIEWS.of(manifest) or {})]
     named += [LOG_NAME, SEAL_NAME] if any(map(AUDIT.of, manifest.tables.values())) else []
     named += [REQUESTS] if ROLES.of(manifest) else []

@@ -35,6 +35,7 @@ from assise.revisions.statements import (
     write_part,
 )
 from assise.schema.sql import quote
+from assise.schema.views import revoke_defaults
 from assise.workspace import Move
 
 QUERIES = Queries("assise.revisions")
@@ -52,6 +53,11 @@ class Noted:
     text: str
     state: str
     applied_at: datetime | None
+
+    @property
+    def name(self) -> str:
+        """The number with its title, such as `0002 add plan`."""
+        return f"{self.number:04} {self.title}"
 
     @property
     def is_done(self) -> bool:
@@ -104,7 +110,7 @@ def check_files(revisions: Sequence[Revision], noted: Sequence[Noted]) -> None:
         found = by_number.get(each.number)
         if found is None:
             raise ChangedError(
-                f"the database has revision {each.number:04} {each.title}, and its file is gone",
+                f"the database has revision {each.name}, and its file is gone",
                 remedy="Put it back, from version control or from assise.revision.text.",
             )
         if found.sha256 != each.sha256:
@@ -238,7 +244,7 @@ class Applier:
             begin, end = partial(note, (), False), partial(note, (), True)
             self.runner.run_alone(statement.text, statement.index, begin, end)
         else:
-            texts = [each.text for each in block.statements]
+            texts = [text for each in block.statements for text in _list_texts(each)]
             tables = [name for each in block.statements for name in each.tables]
             moves = [(*move, revision.name) if move[0] == "close" else move for move in block.moves]
             freeing = self._free(block) if number > 0 else []
@@ -294,6 +300,11 @@ class Applier:
     def _execute(self, query: str, revision: Revision, **values: object) -> None:
         known = {"name": self.name, "number": revision.number, "sha256": revision.sha256}
         self.connection.execute(query, {**known, **values})
+
+
+def _list_texts(statement: Statement) -> list[str]:
+    """A statement, with what takes rights on a new view that nobody has granted there."""
+    return [statement.text, *([revoke_defaults(statement.view)] if statement.view else [])]
 
 
 def read_noted(noted: Noted) -> Revision:

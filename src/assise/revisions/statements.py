@@ -27,6 +27,7 @@ class Statement:
     for_each: the table and the name of an index or foreign key that it adds, as SQL names them.
     drops: the tables, and columns as (table, column), that it drops.
     tables: all that it names, as SQL names them.
+    view: the view that it makes, which was not there.
     """
 
     text: str
@@ -38,6 +39,7 @@ class Statement:
     for_each: tuple[str, str] | None = None
     drops: tuple[tuple[str, str], ...] = ()
     tables: tuple[str, ...] = ()
+    view: str = ""
 
     @property
     def is_index(self) -> bool:
@@ -108,7 +110,7 @@ def _print(node: Node) -> str:
 def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
     kind, tables = type(node).__name__, tuple(dict.fromkeys(_list_tables(node)))
     is_concurrent = bool(getattr(node, "concurrent", False))
-    index, update, drops = "", "", list[tuple[str, str]]()
+    index, update, view, drops = "", "", "", list[tuple[str, str]]()
     for_each: tuple[str, str] | None = None
     match kind:
         case "IndexStmt" if is_concurrent and node.idxname:
@@ -116,6 +118,10 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
         case "IndexStmt" if node.idxname:
             place = quote(*filter(None, [node.relation.schemaname, node.idxname]))
             for_each = _name(node.relation), place
+        case "ViewStmt" if not node.replace:
+            view = _name(node.view)
+        case "CreateTableAsStmt" if node.objtype.name == "OBJECT_MATVIEW":
+            view = _name(node.into.rel)
         case "UpdateStmt":
             update = _name(node.relation)
         case "ReindexStmt":
@@ -132,6 +138,7 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
                 is_concurrent |= bool(getattr(command.def_, "concurrent", False))
         case "DropStmt" if node.removeType.name == "OBJECT_TABLE":
             drops += [(quote(*(part.sval for part in name)), "") for name in node.objects]
+            tables = tuple(name for name, _ in drops)
     return Statement(
         text[start:stop],
         start,
@@ -142,6 +149,7 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
         for_each,
         tuple(drops),
         tables,
+        view,
     )
 
 

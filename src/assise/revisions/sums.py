@@ -17,7 +17,7 @@ from assise.postgres.scratch import may_create, open_scratch
 from assise.postgres.snapshot import read_snapshot
 from assise.revisions.files import Block, Revision
 from assise.schema.catalog import CatalogItem, Snapshot, collect
-from assise.schema.script import list_statements
+from assise.schema.script import SqlText, list_statements
 from assise.schema.sql import quote
 from assise.workspace import Workspace
 
@@ -70,10 +70,7 @@ class ScratchSums:
             try:
                 scratch.execute(";\n".join(statements) or "SELECT")
             except TargetError as error:
-                raise UsageError(
-                    f"the server refuses what the manifest makes: {error.message}",
-                    remedy="Correct the key, or the file of SQL, that says it.",
-                ) from error
+                raise _refuse(_find_refused(scratch, statements), error) from error
             run_all(scratch, (), revisions)
             return read_snapshot(scratch)
 
@@ -92,6 +89,28 @@ class ScratchSums:
             for file in old[:-KEPT_SNAPSHOTS]:
                 file.unlink()
         return snapshot
+
+
+def _find_refused(scratch: Connection, statements: Sequence[str]) -> str:
+    """The first statement that the server refuses, when all of them were taken back."""
+    for statement in statements:
+        try:
+            scratch.execute(statement)
+        except TargetError:
+            return statement
+    return ""
+
+
+def _refuse(statement: str, error: TargetError) -> UsageError:
+    if isinstance(statement, SqlText):
+        return UsageError(
+            f"{statement.file}: the server refuses it: {error.message}",
+            remedy="Correct the file.",
+        )
+    return UsageError(
+        f"the server refuses what the manifest makes: {error.message}",
+        remedy="Correct the key that says it.",
+    )
 
 
 FORM = "3"

@@ -14,7 +14,7 @@ from assise.files import write_file
 from assise.manifest.model import Manifest
 from assise.manifest.sections.views import VIEWS
 from assise.postgres.connection import Connection
-from assise.postgres.partitions import keep_up_partitions
+from assise.postgres.partitions import PartitionRun, keep_up_partitions, move_bounds
 from assise.postgres.server import check_server
 from assise.postgres.snapshot import read_snapshot
 from assise.revisions.alembic import IncludeObject, leave_ours
@@ -33,7 +33,7 @@ from assise.revisions.lint import LintFinding, run_squawk
 from assise.revisions.refresh import ViewAge, list_ages
 from assise.revisions.statements import plain_name
 from assise.revisions.sums import ScratchSums, open_sums, run_blocks
-from assise.schema.audit import list_audit_places, list_audited
+from assise.schema.audit import list_audit_places
 from assise.schema.catalog import CatalogDifference, CatalogItem, Snapshot, compare
 from assise.schema.partitions import list_partitionings
 from assise.schema.plan import SchemaPlan, plan
@@ -44,7 +44,7 @@ from assise.schema.renames import (
     rename_columns,
     rename_tables,
 )
-from assise.schema.script import hash_script, script
+from assise.schema.script import SqlText, hash_script, script
 from assise.schema.sql import quote_table
 from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_sql
 
@@ -101,7 +101,7 @@ class _Open:
     schema: str
     sums: ScratchSums
     revisions: list[Revision]
-    texts: list[str]
+    texts: list[SqlText]
 
     @property
     def noted(self) -> list[Noted]:
@@ -130,13 +130,13 @@ class _Open:
 class RevisionVerbs:
     """The verbs of `assise schema` that change a database; `open_target` connects to it.
 
-    adopt: notes tables as a load of nothing, of a manifest without collections.
+    adopt: notes tables that revisions have made as a load of nothing, with the first one's name.
     scratch: the URL of a server on which databases may be made for a moment.
     """
 
     workspace: Workspace
     open_target: OpenTarget
-    adopt: Callable[[Connection], LoadedTables]
+    adopt: Callable[[Connection, str], LoadedTables]
     scratch: str | None = None
 
     @property
@@ -238,12 +238,6 @@ class RevisionVerbs:
             BusyError: a lock could not be had; the same call goes on.
         """
         with self._connect() as (connection, tables, manifest, schema):
-            if tables is None and manifest.roots and list_audited(manifest):
-                raise UsageError(
-                    f"audit: true is for tables that migrate has made, and {connection.target} has"
-                    f" none of {manifest.name!r}",
-                    remedy="An empty database: assise migrate builds it, and marks all revisions.",
-                )
             if dry_run:
                 todo = self._list_pending(connection, tables, manifest, schema)
                 blocks = [block for revision in todo for block in revision.up]
@@ -251,6 +245,8 @@ class RevisionVerbs:
                 return Applied(connection.target, done, [block.text for block in blocks])
             with hold(connection, manifest.name):
                 todo = self._list_pending(connection, tables, manifest, schema)
+                for each in list_partitionings(manifest, schema):
+                    move_bounds(connection, each, PartitionRun(each.table), log=self.workspace.log)
                 applier = self._applier(connection, tables, manifest, schema, drop)
                 blocks = [block for revision in todo for block in revision.up]
                 applier.check_drops(blocks)
@@ -269,8 +265,8 @@ class RevisionVerbs:
         """What follows revisions: tables that no load has written are noted, and have partitions."""
         found = list_partitionings(manifest, schema)
         keep_up_partitions(connection, found, log=self.workspace.log)
-        if tables is None and not manifest.roots and list_noted(connection, manifest.name):
-            tables = self.adopt(connection)
+        if tables is None and (noted := list_noted(connection, manifest.name)):
+            tables = self.adopt(connection, noted[0].name)
         if tables is not None:
             tables.move([("born", name) for name in manifest.born])
             for part in self.workspace.additions:
@@ -304,7 +300,7 @@ class RevisionVerbs:
         for each in noted:
             if each.state == "reverting":
                 raise ChangedError(
-                    f"revision {each.number:04} {each.title} is being taken back",
+                    f"revision {each.name} is being taken back",
                     remedy="`assise schema revert` goes on with it.",
                 )
         if revisions and not noted:

@@ -6,8 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from assise.manifest.layout import ColumnLayout, Layout, TableLayout, layouts
-from assise.manifest.sections.absent import IS_DOCUMENT, IS_NULL, MISSING
+from assise.manifest.layout import (
+    IS_DOCUMENT,
+    IS_NULL,
+    MISSING,
+    ColumnLayout,
+    Layout,
+    TableLayout,
+    layouts,
+)
 from assise.types.codec import Codec
 from assise.types.jsonb import FIRST_FORM, NEWEST_FORM, JsonbForm
 from assise.types.keys import make_key_codec

@@ -11,14 +11,22 @@ from functools import cached_property
 from typing import Literal
 
 from assise.manifest.model import Manifest
+from assise.manifest.names import list_schemas
 from assise.manifest.sections.access import ROLES as PREFIX
 from assise.manifest.sections.access import Members
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import DELETED_TYPE, SOFT_DELETE, is_ours
 from assise.schema.computed import list_formulas
-from assise.schema.copies import list_triggers, write_copy, write_fill, write_move
+from assise.schema.copies import (
+    list_triggers,
+    name_copy,
+    name_move,
+    write_copy,
+    write_fill,
+    write_move,
+)
 from assise.schema.deletion import Deletion, are_null, list_below
-from assise.schema.guards import Condition, Guard, Link, find_guards, groups_name, make_name
+from assise.schema.guards import Condition, Guard, Link, find_guards, groups_name
 from assise.schema.managed import Managed
 from assise.schema.matching import find_match
 from assise.schema.policies import list_grants, list_policies
@@ -111,7 +119,7 @@ class AccessRules:
             if condition.groups is None:
                 texts.append(f"{column} = {quote_setting(condition.setting, kind)}")
             else:
-                function = quote(self.schema, groups_name(condition.groups))
+                function = quote_table(self.schema, groups_name(condition.groups))
                 texts.append(f"{column} = any (array(select {function}()))")
         return " or ".join(texts) or "false"
 
@@ -186,14 +194,14 @@ class AccessRules:
                 yield self._column(link.child, copy.column, copy.type)
 
     def _column(self, table: str, name: str, kind: str) -> Managed:
-        place, column = quote(self.schema, table), quote(name)
+        place, column = quote_table(self.schema, table), quote(name)
         create = f"ALTER TABLE {place} ADD COLUMN {column} {kind}"
         drop = f"ALTER TABLE IF EXISTS {place} DROP COLUMN IF EXISTS {column}"
         return Managed("column", table, name, create, drop)
 
     def _list_owners(self) -> Iterator[Managed]:
         for name in self.manifest.tables if self.has_roles else ():
-            create = f"ALTER TABLE {quote(self.schema, name)} OWNER TO {quote(self.owner)}"
+            create = f"ALTER TABLE {quote_table(self.schema, name)} OWNER TO {quote(self.owner)}"
             yield Managed("owner", name, self.owner, create, "")
 
     def _list_requests(self) -> Iterator[Managed]:
@@ -204,7 +212,7 @@ class AccessRules:
         for members in self.list_members():
             user = list_columns(members.table, self.manifest.tables)[members.user]
             group = list_columns(members.table, self.manifest.tables)[members.group]
-            table = quote(self.schema, members.table)
+            table = quote_table(self.schema, members.table)
             body = (
                 f"SELECT m.{quote(members.group)} FROM {table} AS m"
                 f" WHERE m.{quote(members.user)} = {quote_setting('user', user)}"
@@ -217,12 +225,8 @@ class AccessRules:
             yield self._function(groups_name(members), head, body)
         for link in self.links:
             head = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
-            yield self._function(
-                make_name("_copy", link.child, link.parent), head, write_copy(self, link)
-            )
-            yield self._function(
-                make_name("_move", link.child, link.parent), head, write_move(self, link)
-            )
+            yield self._function(name_copy(link), head, write_copy(self, link))
+            yield self._function(name_move(link), head, write_move(self, link))
         for table in list_stamped(self):
             yield self._function(name_stamp(table), HEAD, BODY)
         if match := find_match(self):
@@ -232,6 +236,16 @@ class AccessRules:
             delete, restore = each.names
             yield self._function(delete, head, each.delete(), each.arguments)
             yield self._function(restore, head, each.restore(), each.arguments)
+
+    @property
+    def schemas(self) -> list[str]:
+        """The schemas of the tables."""
+        return list(dict.fromkeys([self.schema, *list_schemas(self.manifest.tables)]))
+
+    def admit_owner(self) -> list[str]:
+        """The statements that let the owner make tables and functions in these schemas."""
+        owner = quote(self.owner)
+        return [f"GRANT USAGE, CREATE ON SCHEMA {quote(name)} TO {owner}" for name in self.schemas]
 
     def list_members(self) -> list[Members]:
         guards = self.guards.values()
@@ -271,6 +285,6 @@ def access_script(manifest: Manifest, schema: str) -> list[str]:
         head,
         *roles[1:],
         admit_loader(rules.prefix),
-        f"GRANT USAGE, CREATE ON SCHEMA {quote(schema)} TO {quote(rules.owner)}",
+        *rules.admit_owner(),
         *(managed.create for managed in rules.list_objects()),
     ]

@@ -11,7 +11,11 @@ from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import SOFT_DELETE
 from assise.manifest.sections.partitions import PARTITION
 from assise.schema.managed import Managed, drop_of
+from assise.schema.partitions import Partitioning
 from assise.schema.sql import quote, quote_table, quote_text
+
+MONTHS = Partitioning("assise", "analytics_events", "arrived", ahead=12, is_endless=False)
+"""How events are cut by their arrival; no older one arrives but by an import, which says when."""
 
 _RIGHTS = {"worker": "SELECT, INSERT, UPDATE, DELETE", "admin": "SELECT"}
 
@@ -28,8 +32,6 @@ def grant_events(role: str, name: str, tables: Sequence[str]) -> str:
         statements.append(f"GRANT {rights} ON {shown} TO {to}")
     if name == "worker":
         statements.append(f"GRANT USAGE ON SEQUENCE assise.analytics_person_number TO {to}")
-        made = "assise.analytics_partitions, assise.analytics_drop_old"
-        statements.append(f"GRANT EXECUTE ON FUNCTION {made} TO {to}")
     return ";\n".join(statements)
 
 

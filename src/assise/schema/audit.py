@@ -17,7 +17,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.audit import AUDIT, AUDIT_LOG, LOG_NAME, SEAL_NAME
 from assise.manifest.sections.personal import PERSONAL
 from assise.schema.access import AccessRules
-from assise.schema.guards import make_name
+from assise.schema.guards import make_place
 from assise.schema.managed import Managed, drop_of
 from assise.schema.partitions import Partitioning, list_partitionings
 from assise.schema.roles import role_name
@@ -73,7 +73,7 @@ def list_audit_places(manifest: Manifest, schema: str) -> set[tuple[str, str, st
     found = set()
     for each in list_audit_objects(manifest, schema):
         ending = "()" if each.kind == "function" else ""
-        own = (quote(schema, each.name) + ending).replace('"', "")
+        own = (quote_table(schema, each.name) + ending).replace('"', "")
         on = quote_table(schema, each.table).replace('"', "") if each.table else own
         found.add((str(each.kind), on, each.name.replace('"', "") if each.table else own))
     return found
@@ -102,8 +102,8 @@ class _AuditObjects:
             yield from self._list_of(table)
 
     def _list_of(self, table: str) -> Iterator[Managed]:
-        name = make_name("_audit", table)
-        function, place = quote(self.rules.schema, name), quote_table(self.rules.schema, table)
+        name = make_place("_audit", table)
+        function, place = (quote_table(self.rules.schema, each) for each in (name, table))
         head, body = _read("table").split(_BODY)
         parts = {"function": function, **self._describe(table)}
         made = _fill(head, parts) + quote_text(_fill(body, parts))

@@ -13,10 +13,10 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.cached import CACHE, split_tag
 from assise.manifest.sections.redis import REDIS
 from assise.schema.access import AccessRules
-from assise.schema.guards import make_name
+from assise.schema.guards import make_place
 from assise.schema.managed import Managed, drop_of
 from assise.schema.roles import role_name
-from assise.schema.sql import quote, quote_text
+from assise.schema.sql import quote, quote_table, quote_text
 
 OUTBOX = "_cache_outbox"
 MANY = 1_000
@@ -83,8 +83,8 @@ class _Objects:
                 yield from self._list_of(name, cache.tags)
 
     def _list_of(self, table: str, tags: tuple[str, ...]) -> Iterator[Managed]:
-        name = make_name("_cache", table)
-        function, place = quote(self.schema, name), quote(self.schema, table)
+        name = make_place("_cache", table)
+        function, place = (quote_table(self.schema, each) for each in (name, table))
         patterns = ", ".join(quote_text(glob_tag(tag)) for tag in tags)
         body = self._fill(
             "table",
@@ -103,7 +103,7 @@ class _Objects:
             yield Managed("trigger", table, trigger, create, drop_of("TRIGGER", trigger, place))
 
     def _function(self, name: str, body: str, arguments: str, *, is_called: bool) -> Managed:
-        function = f"FUNCTION {quote(self.schema, name)}({arguments})"
+        function = f"FUNCTION {quote_table(self.schema, name)}({arguments})"
         create = [body, *self._own(function), f"REVOKE ALL ON {function} FROM PUBLIC"]
         if is_called and self.rules.has_roles:
             names = [role_name(self.rules.prefix, role) for role in ("app", "admin", "worker")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from assise.manifest.names import split_table
 from assise.manifest.sections.deletion import is_ours
 from assise.schema.deletion import are_null, join_pairs, name_deleted_index
-from assise.schema.guards import Link, make_name
+from assise.schema.guards import Link, make_place
 from assise.schema.managed import Managed, drop_of
 from assise.schema.sql import equate, qualify, quote, quote_list, quote_table, quote_text
 
@@ -16,10 +16,20 @@ if TYPE_CHECKING:
     from assise.schema.access import AccessRules
 
 
+def name_copy(link: Link) -> str:
+    """The trigger of a child that copies what its parent has, and the function of that."""
+    return make_place("_copy", link.child, link.child, link.parent)
+
+
+def name_move(link: Link) -> str:
+    """The trigger of a parent that brings its children what it has now, and its function."""
+    return make_place("_move", link.parent, link.child, link.parent)
+
+
 def write_fill(rules: AccessRules, link: Link) -> str:
     """The statement that copies what is missing."""
-    child = quote(rules.schema, link.child)
-    parent = quote(rules.schema, link.parent)
+    child = quote_table(rules.schema, link.child)
+    parent = quote_table(rules.schema, link.parent)
     old, new = _list("c", link.copied), _list("p", link.sources)
     sets, same = _assign(link, "p"), join_pairs(link, "c", "p")
     return (
@@ -30,7 +40,7 @@ def write_fill(rules: AccessRules, link: Link) -> str:
 
 def count_unfilled(rules: AccessRules, link: Link) -> str:
     """How many rows of a child have not what they copy of their parents."""
-    child, parent = quote(rules.schema, link.child), quote(rules.schema, link.parent)
+    child, parent = quote_table(rules.schema, link.child), quote_table(rules.schema, link.parent)
     old, new = _list("c", link.copied), _list("p", link.sources)
     return (
         f"SELECT count(*) FROM {child} AS c JOIN {parent} AS p ON {join_pairs(link, 'c', 'p')}"
@@ -43,12 +53,12 @@ def list_clears(rules: AccessRules, made: Iterable[Managed]) -> list[str]:
 
     Under the rules that have made its index it did so before; under others it may be a copy.
     """
-    known = {each.name for each in made}
+    known = {(each.table, each.name) for each in made}
     found = []
     for each in rules.deletions:
-        is_new = name_deleted_index(each.table) not in known
+        is_new = (each.table, name_deleted_index(each.table)) not in known
         if is_new and is_ours(each.table, rules.manifest.tables):
-            table, column = quote(rules.schema, each.table), quote(each.column)
+            table, column = quote_table(rules.schema, each.table), quote(each.column)
             found.append(f"UPDATE {table} AS c SET {column} = NULL WHERE {column} IS NOT NULL")
     return found
 
@@ -56,7 +66,7 @@ def list_clears(rules: AccessRules, made: Iterable[Managed]) -> list[str]:
 def list_linked(rules: AccessRules) -> list[str]:
     """The tables, as SQL names them, that copy columns or whose columns are copied."""
     names = [name for link in rules.links for name in (link.parent, link.child)]
-    return [quote(rules.schema, name) for name in dict.fromkeys(names)]
+    return [quote_table(rules.schema, name) for name in dict.fromkeys(names)]
 
 
 def _list(row: str, columns: Iterable[str]) -> str:
@@ -77,7 +87,7 @@ def write_copy(rules: AccessRules, link: Link) -> str:
     sources, columns = _list("p", link.sources), _list("NEW", link.copied)
     own_key = qualify("NEW", link.own_key)
     given = " AND ".join(f"{name} IS NOT NULL" for name in own_key)
-    parent, same = quote(rules.schema, link.parent), join_pairs(link, "NEW", "p")
+    parent, same = quote_table(rules.schema, link.parent), join_pairs(link, "NEW", "p")
     message = quote_text(f"{link.child} has a row without its row in {link.parent}")
     old, new = _list("OLD", link.own_key), _list("NEW", link.own_key)
     select = f"SELECT {sources} INTO {columns} FROM {parent} AS p WHERE {same}"
@@ -105,7 +115,7 @@ def _refuse_deleted(rules: AccessRules, link: Link) -> str:
 
 def write_move(rules: AccessRules, link: Link) -> str:
     """The body of the trigger of a parent: its children go with it."""
-    child, same = quote(rules.schema, link.child), join_pairs(link, "c", "NEW")
+    child, same = quote_table(rules.schema, link.child), join_pairs(link, "c", "NEW")
     update = f"UPDATE {child} AS c SET {_assign(link, 'NEW')} WHERE {same};"
     return rules.block(update, "RETURN NULL;")
 
@@ -113,12 +123,12 @@ def write_move(rules: AccessRules, link: Link) -> str:
 def list_triggers(rules: AccessRules) -> Iterator[Managed]:
     for link in rules.links:
         watched = [*link.own_key, *link.copied]
-        name = make_name("_copy", link.child, link.parent)
+        name = name_copy(link)
         when = f"BEFORE INSERT OR UPDATE OF {quote_list(dict.fromkeys(watched))}"
         yield make_trigger(rules, link.child, name, when, "")
         old, new = _list("OLD", link.sources), _list("NEW", link.sources)
         changed = f" WHEN (({old}) IS DISTINCT FROM ({new}))"
-        name = make_name("_move", link.child, link.parent)
+        name = name_move(link)
         yield make_trigger(rules, link.parent, name, "AFTER UPDATE", changed)
 
 

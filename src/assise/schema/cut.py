@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from assise.schema.catalog import CatalogItem, Snapshot, collect
+from assise.schema.partitions import name_bounds
 from assise.schema.planned import PlannedStep, quote_again
 from assise.schema.sql import quote_text
 from assise.schema.view_steps import find_readers, make_around
@@ -107,7 +108,7 @@ def cut_table(cut: Cut, after: Snapshot) -> Iterator[PlannedStep]:
     place = _NAME.fullmatch(cut.table.on)
     schema, name = (place[1], place[2]) if place else ("public", cut.table.on)
     bare = _unquote(name)
-    past, bounds = quote_again(f"{bare[:58]}_past"), quote_again(f"{bare[:51]}_past_bounds")
+    past, bounds = quote_again(f"{bare[:58]}_past"), quote_again(name_bounds(bare))
     is_new_key = cut.key.definition != cut.old_key.definition
     past_key = f"{bare[:53]}_past_pkey" if is_new_key else ""
     columns = cut.key.definition.removeprefix("PRIMARY KEY ")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from assise.manifest.names import MAX_NAME_BYTES, shorten
-from assise.schema.guards import Link, make_name
-from assise.schema.sql import equate, qualify, quote, quote_text
+from assise.manifest.names import MAX_NAME_BYTES, shorten, split_table
+from assise.schema.guards import Link, make_name, put_beside
+from assise.schema.sql import equate, qualify, quote, quote_table, quote_text
 
 
 class Below(NamedTuple):
@@ -43,7 +43,7 @@ def list_below(
 
 def name_deleted_index(table: str) -> str:
     """The index of the deleted rows of a table that has its own column for them."""
-    return make_name("_deleted", table)
+    return make_name("_deleted", split_table(table)[1])
 
 
 def join_pairs(link: Link, child: str, parent: str) -> str:
@@ -77,7 +77,8 @@ class Deletion:
     @property
     def names(self) -> tuple[str, str]:
         """The names of both functions, which begin with the table's as far as it fits."""
-        name = shorten(self.table, MAX_NAME_BYTES - len("_restore"))
+        bare = shorten(split_table(self.table)[1], MAX_NAME_BYTES - len("_restore"))
+        name = put_beside(self.table, bare)
         return f"{name}_delete", f"{name}_restore"
 
     @property
@@ -90,7 +91,7 @@ class Deletion:
 
         The row is locked first: children that are being inserted have locked its key.
         """
-        column, place = quote(self.column), quote(self.schema, self.table)
+        column, place = quote(self.column), quote_table(self.schema, self.table)
         live = are_null([self.column, *self.above], "t")
         return (
             "#variable_conflict use_column\n"
@@ -102,7 +103,7 @@ class Deletion:
 
     def restore(self) -> str:
         """The body that restores a row, and below it what was deleted with it and nothing else."""
-        column, place = quote(self.column), quote(self.schema, self.table)
+        column, place = quote(self.column), quote_table(self.schema, self.table)
         above = f"NOT ({are_null(self.above, 't')})"
         is_above = f"{self.table}: the row that it belongs to is deleted; restore that one first"
         is_taken = f"{self.table}: the row cannot be restored, as another one has taken its "
@@ -142,11 +143,11 @@ class Deletion:
         return f"jsonb_build_object({', '.join(parts)})"
 
     def _count(self, below: Below, stamp: str) -> str:
-        parts = [f"SELECT count(*) FROM {quote(self.schema, self.table)} AS t"]
+        parts = [f"SELECT count(*) FROM {quote_table(self.schema, self.table)} AS t"]
         above = "t"
         for number, link in enumerate(below.links):
             child = f"c{number}"
-            table, same = quote(self.schema, link.child), join_pairs(link, child, above)
+            table, same = quote_table(self.schema, link.child), join_pairs(link, child, above)
             parts.append(f"JOIN {table} AS {child} ON {same}")
             above = child
         others = are_null(below.others, above)
@@ -174,7 +175,7 @@ def write_purge(deletion: Deletion, keep: str) -> Purge:
     `%(after)s` is the last time and key as an array of texts, or NULL; `%(size)s` the number of
     rows, `%(keys)s` keys as a JSON array of arrays of texts.
     """
-    place, column = quote(deletion.schema, deletion.table), quote(deletion.column)
+    place, column = quote_table(deletion.schema, deletion.table), quote(deletion.column)
     names = [quote(name) for name in deletion.key]
     kinds = [*deletion.key.values()]
     columns = qualify("t", [deletion.column, *deletion.key])
@@ -219,7 +220,7 @@ def _delete_below(deletion: Deletion) -> Iterator[str]:
         made[below.links] = name
         wanted = [parent for other in deletion.below for parent in _list_needed(other, below)]
         giving = dict.fromkeys([*link.own_key, *wanted])
-        child = quote(deletion.schema, link.child)
+        child = quote_table(deletion.schema, link.child)
         returned = ", ".join(qualify("c", giving))
         yield (
             f"{name} AS (DELETE FROM {child} AS c USING {above} AS p"

@@ -102,22 +102,33 @@ def make_name(kind: str, *parts: str) -> str:
     ('_copy_files__projects', '_copy_a___b_a00766a3')
     """
     name = f"{kind}_{'__'.join(parts)}"
-    if len(name.encode()) <= MAX_NAME_BYTES and not any(map(_is_open, parts[:-1])):
+    is_plain = "." not in name and not any(map(_is_open, parts[:-1]))
+    if is_plain and len(name.encode()) <= MAX_NAME_BYTES:
         return name
     digest = sha256("\0".join(parts).encode()).hexdigest()
-    return f"{cut_name(name, MAX_NAME_BYTES - 9)}_{digest[:8]}"
+    return f"{cut_name(name.replace('.', '_'), MAX_NAME_BYTES - 9)}_{digest[:8]}"
 
 
-def make_place(kind: str, table: str, *tables: str) -> str:
-    """Such a name in the schema of the first table, as the manifest names tables.
+def make_place(kind: str, home: str, *tables: str) -> str:
+    """Such a name of tables, or of `home`, in the schema of `home`, as the manifest names tables.
 
-    >>> make_place("_copy", "core.files", "core.users"), make_place("_copy", "files", "core.users")
-    ('core._copy_files__users', '_copy_files__core__users')
+    >>> make_place("_copy", "core.files", "core.files", "core.users"), make_place("_stamp", "users")
+    ('core._copy_files__users', '_stamp_users')
     """
-    schema, bare = split_table(table)
-    start = f"{schema}." if schema is not None else ""
-    others = [part for each in tables for part in each.removeprefix(start or ".").split(".")]
-    return start + make_name(kind, bare, *others)
+    schema = split_table(home)[0]
+    names = [split_table(each) for each in tables or (home,)]
+    parts = [name if own == schema else f"{own or ''}.{name}" for own, name in names]
+    return put_beside(home, make_name(kind, *parts))
+
+
+def put_beside(table: str, name: str) -> str:
+    """A name in the schema of a table, as the manifest names tables.
+
+    >>> put_beside("core.users", "users_delete"), put_beside("users", "users_delete")
+    ('core.users_delete', 'users_delete')
+    """
+    schema = split_table(table)[0]
+    return name if schema is None else f"{schema}.{name}"
 
 
 def _is_open(part: str) -> bool:
@@ -127,7 +138,8 @@ def _is_open(part: str) -> bool:
 
 def groups_name(members: Members) -> str:
     """The function that gives the groups of a session's user."""
-    return make_name("_groups", members.table, members.user, members.group)
+    bare = split_table(members.table)[1]
+    return put_beside(members.table, make_name("_groups", bare, members.user, members.group))
 
 
 @dataclass(frozen=True)

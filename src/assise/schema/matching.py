@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from assise.manifest.names import split_table
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.identity import IDENTITY
-from assise.schema.guards import make_name
-from assise.schema.sql import quote
+from assise.schema.guards import make_name, put_beside
+from assise.schema.sql import quote, quote_table
 
 if TYPE_CHECKING:
     from assise.schema.access import AccessRules
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def name_match(table: str, column: str) -> str:
     """The name of the function."""
-    return make_name("_match", table, column)
+    return put_beside(table, make_name("_match", split_table(table)[1], column))
 
 
 def find_match(rules: AccessRules) -> tuple[str, str, str] | None:
@@ -32,7 +33,7 @@ def find_match(rules: AccessRules) -> tuple[str, str, str] | None:
     live = rules.live(table, "m")
     value = "$1" if kind == "text" else f"$1::{kind}"
     body = (
-        f"SELECT m.{quote(key)}::text FROM {quote(rules.schema, table)} AS m"
+        f"SELECT m.{quote(key)}::text FROM {quote_table(rules.schema, table)} AS m"
         f" WHERE m.{quote(column)} = {value}{live} LIMIT 2"
     )
     language = "plpgsql" if rules.is_forced else "sql"
@@ -44,4 +45,4 @@ def find_match(rules: AccessRules) -> tuple[str, str, str] | None:
 
 def call_match(table: str, column: str) -> str:
     """The query that asks it, in a session whose search path has the tables."""
-    return f"SELECT * FROM {quote(name_match(table, column))}(%s) AS found (key)"
+    return f"SELECT * FROM {quote_table(None, name_match(table, column))}(%s) AS found (key)"

@@ -54,6 +54,8 @@ class Partitioning:
     ahead: how many partitions there are behind the current one.
     keep: how long a partition stays after its end, as an interval of PostgreSQL; None for ever.
     then: what becomes of it: `drop`, or `detach` to a table of its own.
+    is_endless: whether there is a partition for all that is older, and one from 20 years on.
+    past: moments of the past whose periods there must be as well.
     """
 
     schema: str
@@ -63,11 +65,28 @@ class Partitioning:
     ahead: int = 12
     keep: str | None = None
     then: Literal["drop", "detach"] = "drop"
+    is_endless: bool = True
+    past: tuple[datetime, ...] = ()
 
     @property
     def place(self) -> str:
         """The table, as SQL names it."""
         return quote(self.schema, self.table)
+
+    @property
+    def bounds(self) -> str:
+        """The check by which a table that becomes cut keeps rows behind its first partition out."""
+        return name_bounds(self.table)
+
+    def move_bounds(self, end: datetime) -> str:
+        """The statement that lets such a table take rows up to a moment."""
+        alter, name, by = f"ALTER TABLE {self.place}", quote(self.bounds), quote(self.by)
+        check = f"ADD CONSTRAINT {name} CHECK ({by} < {_write(end)}) NOT VALID"
+        return f"{alter} DROP CONSTRAINT {name}, {check}"
+
+    def validate_bounds(self) -> str:
+        """The statement that reads all rows, beside writers, so that the swap need not."""
+        return f"ALTER TABLE {self.place} VALIDATE CONSTRAINT {quote(self.bounds)}"
 
     @property
     def lock(self) -> str:
@@ -89,20 +108,28 @@ class Partitioning:
         What was retired is not made again; periods in which nobody made any are made up for.
         """
         first = begin_of(self.every, now)
+        for begin in sorted({begin_of(self.every, each) for each in self.past}):
+            if begin < first and not any(each.holds(begin) for each in found):
+                yield self._cover(begin, next_begin(self.every, begin))
         uppers = [each.upper for each in found if each.upper is not None]
         lowers = [each.lower for each in found if each.upper is None and each.lower is not None]
-        if not found:
+        if not found and self.is_endless:
             yield Partition(self.name("past"), None, first)
         far = min(lowers, default=begin_of("year", first).replace(year=first.year + FAR_YEARS))
         begin = max(uppers, default=first)
+        if not self.is_endless:
+            begin = max(begin, first)
         for _ in range(self.count_missing(begin, first)):
             end = min(next_begin(self.every, begin), far)
             if begin >= end:
                 break
-            yield Partition(self.name(begin.strftime(_FORMATS[self.every])), begin, end)
+            yield self._cover(begin, end)
             begin = end
-        if not lowers:
+        if not lowers and self.is_endless:
             yield Partition(self.name("far"), far, None)
+
+    def _cover(self, begin: datetime, end: datetime) -> Partition:
+        return Partition(self.name(begin.strftime(_FORMATS[self.every])), begin, end)
 
     def count_missing(self, begin: datetime, first: datetime) -> int:
         """How many periods there are from `begin` to the last that is wanted."""
@@ -193,6 +220,16 @@ class Partitioning:
         return f"DROP TABLE IF EXISTS {quote(self.schema, name)}"
 
 
+def name_bounds(table: str) -> str:
+    """The name of that check, of a table by its bare name."""
+    return f"{table[:51]}_past_bounds".encode()[-MAX_NAME_BYTES:].decode(errors="ignore")
+
+
+def end_first(now: datetime) -> datetime:
+    """Where the first partition of a table that becomes cut ends: the month after the next begins."""
+    return next_begin("month", next_begin("month", begin_of("month", now)))
+
+
 def find_partitioning(name: str, table: Table, *, schema: str) -> Partitioning | None:
     """How a manifest's table is cut; None where it is not."""
     key = PARTITION.of(table)
@@ -230,6 +267,12 @@ def next_begin(every: Period, begin: datetime) -> datetime:
     """
     days = {"day": 1, "week": 7, "month": 31, "year": 366}[every]
     return begin_of(every, begin + timedelta(days=days))
+
+
+def read_check(text: str) -> datetime | None:
+    """The moment before which rows must be by a check, as `pg_get_constraintdef` prints it in UTC."""
+    found = _BOUND.search(text)
+    return _read(found[1]) if found else None
 
 
 def read_bounds(text: str) -> tuple[datetime | None, datetime | None]:

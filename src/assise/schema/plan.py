@@ -31,6 +31,8 @@ REWRITES = (
 _KEY = re.compile(
     r"(UNIQUE|PRIMARY KEY)( NULLS NOT DISTINCT)? (\([^()]*\))( INCLUDE \([^()]*\))?(.*)"
 )
+_WHOLE = frozenset({"table", "function"})
+_TO_ALL = "EXECUTE TO PUBLIC"
 _GRANT = re.compile(r"GRANT (.+) ON (.+) TO (.+)")
 _CONSTANT = re.compile(r"('(?:[^']|'')*'|-?[\d.]+|true|false|NULL)(::.+)?|now\(\)|CURRENT_\w+")
 
@@ -61,7 +63,7 @@ class _Planner:
         self.before, self.after = before, after
         self.difference = _part_retyped(compare(before, after))
         self.new = {item.on for item in self.difference.added if item.kind == "table"}
-        self.gone = {item.on for item in self.difference.dropped if item.kind == "table"}
+        self.gone = {item.on for item in self.difference.dropped if item.kind in _WHOLE}
         # What is cut before and after: one that becomes it is whole here.
         self.cut = {item.on for item in before.values() if item.kind == "table" and item.definition}
         self.refusals: list[tuple[str, str]] = []
@@ -92,7 +94,9 @@ class _Planner:
             *self._views_dropped(),
             *self._columns_dropped(),
             *self._tables_dropped(),
-            *self._simple_dropped("owner", "function", "extension", "schema"),
+            *self._simple_dropped("owner"),
+            *self._functions_dropped(),
+            *self._simple_dropped("extension", "schema"),
         ]
         return SchemaPlan(steps, self.refusals)
 
@@ -100,9 +104,9 @@ class _Planner:
         return [item for item in self.difference.added if item.kind == kind]
 
     def _dropped(self, kind: str) -> list[CatalogItem]:
-        """What goes, without what goes with its table."""
+        """What goes, without what goes with its table or function."""
         found = [item for item in self.difference.dropped if item.kind == kind]
-        return [item for item in found if item.on not in self.gone or kind == "table"]
+        return [item for item in found if item.on not in self.gone or kind in _WHOLE]
 
     def _changed(self, kind: str) -> list[tuple[CatalogItem, CatalogItem]]:
         return [pair for pair in self.difference.changed if pair[1].kind == kind]
@@ -115,10 +119,15 @@ class _Planner:
     def _simple_dropped(self, *kinds: str) -> Iterator[PlannedStep]:
         for kind in kinds:
             for item in self._dropped(kind):
-                again: tuple[str, ...] = (item.create,)
-                if kind == "function":
-                    again = _make_function(item, self.before)
-                yield PlannedStep((item.drop,), again)
+                yield PlannedStep((item.drop,), (item.create,))
+
+    def _functions_dropped(self) -> Iterator[PlannedStep]:
+        """Functions come again in one transaction with their owner, comment and grants."""
+        for item in self._dropped("function"):
+            own = [each for each in self.before.values() if each.on == item.on and each != item]
+            said = [each.create for each in own if each.kind != "grant"]
+            grants = [up for up, _ in _merge(each for each in own if each.name != _TO_ALL)]
+            yield PlannedStep((item.drop,), (*_make_function(item, self.before), *said, *grants))
 
     def _functions(self, *, is_early: bool) -> Iterator[PlannedStep]:
         """Functions that defaults call come before the tables; others may read these."""
@@ -328,12 +337,10 @@ class _Planner:
         added = [
             item
             for item in self._added("grant")
-            if item.on not in functions or item.name != "EXECUTE TO PUBLIC"
+            if item.on not in functions or item.name != _TO_ALL
         ]
         yield from (PlannedStep((up,), (down,)) for up, down in _merge(added))
-        gone = {item.on for item in self._dropped("function")}
-        dropped = [item for item in self._dropped("grant") if item.on not in gone]
-        yield from (PlannedStep((down,), (up,)) for up, down in _merge(dropped))
+        yield from (PlannedStep((down,), (up,)) for up, down in _merge(self._dropped("grant")))
 
     def _comments(self) -> Iterator[PlannedStep]:
         said = [(item.create, item.drop) for item in self._added("comment")]
@@ -504,7 +511,7 @@ def _bare_name(function: CatalogItem) -> str:
 
 def _make_function(item: CatalogItem, snapshot: Snapshot) -> tuple[str, ...]:
     """A function, which in the same moment PUBLIC loses, unless it has it there."""
-    if ("grant", item.on, "EXECUTE TO PUBLIC") in snapshot:
+    if ("grant", item.on, _TO_ALL) in snapshot:
         return (item.create,)
     word = item.drop.split(" ")[1]
     return item.create, f"REVOKE ALL ON {word} {item.name} FROM PUBLIC"

@@ -11,7 +11,7 @@ from assise.schema.guards import Guard, groups_name, is_of_users
 from assise.schema.managed import Managed, drop_of
 from assise.schema.matching import find_match
 from assise.schema.roles import ROLES, WRITING, Role, quote_role, role_name
-from assise.schema.sql import quote, quote_list
+from assise.schema.sql import quote, quote_list, quote_table
 
 if TYPE_CHECKING:
     from assise.schema.access import AccessRules
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def list_policies(rules: AccessRules) -> Iterator[Managed]:
     """Row level security of each ruled table, and its policies."""
     for guard in rules.guards.values():
-        table, name = quote(rules.schema, guard.table), guard.table
+        table, name = quote_table(rules.schema, guard.table), guard.table
         create = f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY"
         # Behind the policies and grants that a change takes away, in the same transaction.
         drop = f"ALTER TABLE IF EXISTS {table} DISABLE ROW LEVEL SECURITY"
@@ -68,30 +68,30 @@ def _list_writing(rules: AccessRules, table: str, to: str, write: str) -> Iterat
 
 
 def _policy(rules: AccessRules, table: str, name: str, command: str, to: str, text: str) -> Managed:
-    place = quote(rules.schema, table)
+    place = quote_table(rules.schema, table)
     create = f"CREATE POLICY {quote(name)} ON {place} FOR {command} TO {to} {text}"
     return Managed("policy", table, name, create, drop_of("POLICY", name, place))
 
 
 def list_grants(rules: AccessRules) -> Iterator[Managed]:
-    """What roles may do with schema, functions and tables."""
-    schema = quote(rules.schema)
+    """What roles may do with schemas, functions and tables."""
     to = [name for guard in rules.guards.values() for name in guard.to]
     names = rules.name_all(*(role.name for role in ROLES if role.privileges))
-    for name in dict.fromkeys([*names, *to]):
-        yield _grant("", name, f"USAGE ON SCHEMA {schema}", name)
+    for schema in rules.schemas:
+        for name in dict.fromkeys([*names, *to]):
+            yield _grant("", name, f"USAGE ON SCHEMA {quote(schema)}", name)
     for each in rules.deletions:
         users = [role_name(rules.prefix, "app"), *rules.guards[each.table].to]
         for function, is_open in zip(each.names, _open_functions(rules, each.table), strict=True):
             for name in dict.fromkeys([*rules.list_unbound(), *(users if is_open else [])]):
-                what = f"{quote(rules.schema, function)}({each.arguments})"
+                what = f"{quote_table(rules.schema, function)}({each.arguments})"
                 yield _grant("", f"{function} {name}", f"EXECUTE ON FUNCTION {what}", name)
     if match := find_match(rules):
         for name in rules.name_all("app"):
-            function = f"{quote(rules.schema, match[0])}(text)"
+            function = f"{quote_table(rules.schema, match[0])}(text)"
             yield _grant("", f"{match[0]} {name}", f"EXECUTE ON FUNCTION {function}", name)
     for members in rules.list_members():
-        function = f"{quote(rules.schema, groups_name(members))}()"
+        function = f"{quote_table(rules.schema, groups_name(members))}()"
         for name in dict.fromkeys([*rules.name_all("app"), *to]):
             yield _grant(
                 "", f"{groups_name(members)} {name}", f"EXECUTE ON FUNCTION {function}", name
@@ -121,7 +121,7 @@ def _reading(rules: AccessRules, table: str) -> str:
 
 
 def _table_grant(rules: AccessRules, table: str, privileges: str, name: str) -> Managed:
-    return _grant(table, name, f"{privileges} ON TABLE {quote(rules.schema, table)}", name)
+    return _grant(table, name, f"{privileges} ON TABLE {quote_table(rules.schema, table)}", name)
 
 
 def _may_use(role: Role, manifest: Manifest, table: str) -> bool:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from assise.manifest.names import split_table
 from assise.manifest.sections.indexes import INDEXES
 from assise.schema.deletion import name_deleted_index
-from assise.schema.guards import make_name
+from assise.schema.guards import make_name, put_beside
 from assise.schema.managed import Managed
-from assise.schema.sql import quote, quote_list
+from assise.schema.sql import quote, quote_list, quote_table
 
 if TYPE_CHECKING:
     from assise.schema.access import AccessRules
@@ -33,17 +34,17 @@ def list_rule_indexes(rules: AccessRules) -> Iterator[Managed]:
     for (table, columns), unique in wanted.items():
         if not unique and _is_indexed(rules, table, columns):
             continue
-        name = make_name("_access", table, *columns)
-        place = quote(rules.schema, table)
+        name = make_name("_access", split_table(table)[1], *columns)
+        place = quote_table(rules.schema, table)
         live = "" if unique else rules.live(table).replace(" AND ", " WHERE ", 1)
         create = f"CREATE {unique}INDEX {quote(name)} ON {place} ({quote_list(columns)}){live}"
-        drop = f"DROP INDEX IF EXISTS {quote(rules.schema, name)}"
+        drop = f"DROP INDEX IF EXISTS {quote_table(rules.schema, put_beside(table, name))}"
         yield Managed("index", table, name, create, drop)
     for each in rules.deletions:
         name = name_deleted_index(each.table)
-        place, column = quote(rules.schema, each.table), quote(each.column)
+        place, column = quote_table(rules.schema, each.table), quote(each.column)
         create = f"CREATE INDEX {quote(name)} ON {place} ({column}) WHERE {column} IS NOT NULL"
-        drop = f"DROP INDEX IF EXISTS {quote(rules.schema, name)}"
+        drop = f"DROP INDEX IF EXISTS {quote_table(rules.schema, put_beside(each.table, name))}"
         yield Managed("index", each.table, name, create, drop)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import sha256
+from typing import Self
 
 from assise.manifest.model import Manifest
 from assise.schema.access import access_script
@@ -20,6 +21,20 @@ from assise.schema.sql import (
     key_functions,
     quote,
 )
+
+
+class SqlText(str):
+    """SQL of a file of the manifest, whose name errors of the server give; and the view it makes."""
+
+    __slots__ = ("file", "view")
+    file: str
+    view: str
+
+    def __new__(cls, text: str, file: str, view: str = "") -> Self:
+        """The text, with the path as the manifest says it."""
+        made = super().__new__(cls, text)
+        made.file, made.view = file, view
+        return made
 
 
 def list_statements(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> list[str]:

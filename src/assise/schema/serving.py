@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from assise.schema.resources import Included, Resource, ServedColumn
-from assise.schema.sql import equate, qualify, quote, quote_list
+from assise.schema.sql import equate, qualify, quote, quote_list, quote_table
 from assise.types.names import read_modifiers
 
 OPERATORS = {"eq": "=", "ne": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -69,7 +69,7 @@ class Statements:
     @property
     def place(self) -> str:
         """The table."""
-        return escape(quote(self.schema, self.resource.table))
+        return escape(quote_table(self.schema, self.resource.table))
 
     def row(self, columns: Iterable[str], includes: Sequence[str] = ()) -> str:
         """A row `t` as a text of JSON; a row that is included stands for a column of its name."""
@@ -88,7 +88,7 @@ class Statements:
         )
         return (
             f"(SELECT row_to_json((SELECT r FROM (SELECT {', '.join(qualify('i', other.fields))}) AS r))"
-            f" FROM {quote(self.schema, other.table)} AS i WHERE {same}) AS {quote(name)}"
+            f" FROM {quote_table(self.schema, other.table)} AS i WHERE {same}) AS {quote(name)}"
         )
 
     def where(self, conditions: Sequence[str]) -> str:
@@ -242,7 +242,7 @@ class Statements:
         """A row deleted or restored by the function of its table; gives the counts by table."""
         kinds = [self.resource.fields[name].type for name in self.resource.key]
         places = [parameters.add(value, kind) for value, kind in zip(key, kinds, strict=True)]
-        return f"SELECT {escape(quote(self.schema, function))}({', '.join(places)})::text AS counts"
+        return f"SELECT {escape(quote_table(self.schema, function))}({', '.join(places)})::text AS counts"
 
 
 def _beyond(cell: str, place: str | None, order: Order) -> str:

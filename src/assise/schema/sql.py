@@ -28,14 +28,16 @@ def quote(*names: str) -> str:
     return ".".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
-def quote_table(schema: str, table: str) -> str:
+def quote_table(schema: str | None, table: str) -> str:
     """A table of a manifest; `schema` is that of the tables whose names give none.
 
-    >>> quote_table("public", "users"), quote_table("public", "auth.users")
-    ('"public"."users"', '"auth"."users"')
+    Without one they are found by the search path. Functions of ours are named like tables.
+
+    >>> quote_table("public", "users"), quote_table("public", "auth.users"), quote_table(None, "users")
+    ('"public"."users"', '"auth"."users"', '"users"')
     """
     own, name = split_table(table)
-    return quote(own or schema, name)
+    return quote(*filter(None, (own or schema, name)))
 
 
 def qualify(row: str, columns: Iterable[str]) -> list[str]:
@@ -206,8 +208,7 @@ def select_rows(layout: TableLayout, schema: str) -> str:
 
 def select_by_keys(table: str, key: str, kind: str, *, columns: Iterable[str]) -> str:
     """The rows whose keys are in one array, a parameter."""
-    schema, name = split_table(table)
-    place = quote(schema, name) if schema else quote(name)
+    place = quote_table(None, table)
     return f"SELECT {quote_list(columns)} FROM {place} WHERE {quote(key)} = ANY (%s::{kind}[])"
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from assise.manifest.names import split_table
 from assise.manifest.sections.views import View
-from assise.schema.sql import quote, quote_list
+from assise.schema.sql import quote, quote_list, quote_text
+
+
+def name_view(name: str) -> str:
+    """A view of the manifest as SQL names it."""
+    return quote(*filter(None, split_table(name)))
 
 
 def write_view(name: str, view: View, select: str) -> list[str]:
@@ -13,7 +18,7 @@ def write_view(name: str, view: View, select: str) -> list[str]:
     A materialized one is empty until the worker fills it. The parentheses keep a second statement of
     the file from being run.
     """
-    called = quote(*filter(None, split_table(name)))
+    called = name_view(name)
     before = [f"CREATE EXTENSION IF NOT EXISTS {quote(view.needs)}"] if view.needs else []
     if view.materialized is None:
         return [*before, f"CREATE VIEW {called} AS (\n{select})"]
@@ -24,6 +29,17 @@ def write_view(name: str, view: View, select: str) -> list[str]:
         f"CREATE MATERIALIZED VIEW {called} AS (\n{select}) WITH NO DATA",
         f"CREATE UNIQUE INDEX {index} ON {called} ({key})",
     ]
+
+
+def revoke_defaults(called: str) -> str:
+    """What takes from a new view the rights that default privileges of the database give to others."""
+    return (
+        "DO $revoke$ DECLARE _statement text; BEGIN FOR _statement IN SELECT DISTINCT"
+        " format('REVOKE ALL ON %s FROM %s', oid::regclass, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE"
+        " quote_ident(pg_get_userbyid(grantee)) END) FROM pg_class, aclexplode(relacl)"
+        f" WHERE oid = {quote_text(called)}::regclass AND grantee <> relowner"
+        " LOOP EXECUTE _statement; END LOOP; END $revoke$"
+    )
 
 
 def refresh_view(called: str, *, is_filled: bool) -> str:

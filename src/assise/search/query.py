@@ -220,7 +220,7 @@ def _find_hits(
     ordered = order_hits(
         manifest,
         table,
-        _all_hits(request, schema),
+        _best_hits(request, schema, EXACT),
         sort=request.sort,
         distinct=request.distinct,
         schema=schema,
@@ -275,21 +275,22 @@ def _describe(request: Request, answer: Answer, hits: Sequence[Record]) -> dict[
 def _count(manifest: Manifest, request: Request, schema: str | None) -> Asking[Answer]:
     """How many hits there are, and how often they have each value of the facets."""
     _, parameters = ask(manifest, request, schema)
-    hits = _all_hits(request, schema)
+    hits = _best_hits(request, schema, EXACT + 1)
     (counted,) = yield f"SELECT count(*) AS total FROM {hits}", parameters  # noqa: S608
     total, facets = int(counted["total"]), {}
     for column in request.facets:
         table = _only_table(request, "facets")
-        statement = count_values(manifest, table, column, hits, schema)
+        best = _best_hits(request, schema, EXACT)
+        statement = count_values(manifest, table, column, best, schema)
         values = yield statement, parameters
         facets[column] = {str(row["value"]): int(row["rows"]) for row in values}
     return Answer([], 0, min(total, EXACT), estimated=total > EXACT, facets=facets)
 
 
-def _all_hits(request: Request, schema: str | None) -> str:
-    """The best 10,000 hits `s`, and one more."""
+def _best_hits(request: Request, schema: str | None, most: int) -> str:
+    """The best hits `s`."""
     call = _call(request, schema)
-    return f"{call.replace('%(limit)s', str(EXACT + 1)).replace('%(cursor)s', 'NULL')} AS s"
+    return f"{call.replace('%(limit)s', str(most)).replace('%(cursor)s', 'NULL')} AS s"
 
 
 def _call(request: Request, schema: str | None) -> str:

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from assise.errors import TargetError, UsageError
+from assise.errors import RefusedError, TargetError, UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.search import SEARCH
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.made import MadeObjects, changing
+from assise.postgres.made import MadeObjects, changing, find_missing
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.access import AccessRules
 from assise.schema.managed import Managed
-from assise.schema.search.meaning import holds_meaning
+from assise.schema.search.meaning import find_embedded, holds_meaning
 from assise.schema.search.objects import (
     EXTENSIONS,
     list_data,
@@ -62,10 +62,11 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         extensions += _make_extensions(connection, tables.schema, log)
     _check_languages(connection, tables.manifest)
     vector = find_vector(connection)
+    _check_conditions(connection, AccessRules(tables.manifest, tables.schema), vector)
     synonyms = read_synonyms(tables.manifest, tables.home)
     wanted = list_search_objects(tables.manifest, tables.schema, vector=vector, synonyms=synonyms)
     wanted = [*extensions, *wanted]
-    missing = _find_missing(connection, wanted, tables.schema)
+    missing = find_missing(connection, wanted, tables.schema)
     if wanted == made and not missing:
         return
     rules = AccessRules(tables.manifest, tables.schema)
@@ -116,6 +117,22 @@ def _check_languages(connection: Connection, manifest: Manifest) -> None:
                 )
 
 
+def _check_conditions(connection: Connection, rules: AccessRules, vector: str | None) -> None:
+    """Check that the server can read the condition of each `embed`, which triggers will.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    for table in find_embedded(rules, vector):
+        try:
+            connection.execute(table.read_condition)
+        except RefusedError as error:
+            raise UsageError(
+                f"{table.name}.embed.where cannot be used: {error.message}",
+                remedy="Write a condition on columns of the table, such as role = 'user'.",
+            ) from error
+
+
 def find_vector(connection: Connection) -> str | None:
     """The schema of pgvector, if the database has one that search can use."""
     found = connection.scalar(QUERIES["vector"])
@@ -136,13 +153,6 @@ def _make_extensions(connection: Connection, schema: str, log: Log) -> list[Mana
         drop = _DROP_EXTENSION.format(name=quote(name))
         made.append(Managed("extension", "", name, "", drop))
     return made
-
-
-def _find_missing(connection: Connection, objects: list[Managed], schema: str) -> set[Managed]:
-    rows = connection.execute(QUERIES["present"], {"schema": schema})
-    found = {(str(kind), str(name)) for kind, name in rows}
-    known = {"table", "function", "trigger", "index"}
-    return {each for each in objects if each.kind in known and (each.kind, each.name) not in found}
 
 
 def _change(

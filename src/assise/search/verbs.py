@@ -16,7 +16,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.embedding import MEANING, Meaning
 from assise.manifest.sections.postgres import RoleName
-from assise.postgres.asking import answer, answer_async
+from assise.postgres.asking import Asking, answer, answer_async
 from assise.postgres.connection import Connection
 from assise.postgres.conninfo import describe
 from assise.postgres.pool import Session
@@ -36,6 +36,7 @@ from assise.search.meaning.keep import open_builder
 from assise.search.meaning.retrieve import FoundPassage, Retrieved, find_similar, retrieve
 from assise.search.meaning.verbs import (
     NO_VECTOR,
+    ActiveModel,
     Embedders,
     find_model,
     needs_vector,
@@ -101,7 +102,7 @@ class SearchVerbs:
             RefusedError: a filter or a cursor cannot be used.
         """
         with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
-            request = self._embed(asker, request)
+            request = self._embed(asker, request, role)
             return answer(find(asker.manifest, request, asker.schema), asker.session.fetch)
 
     def retrieve(
@@ -119,11 +120,11 @@ class SearchVerbs:
             UsageError: a table is not searched, or the role has no URL.
         """
         with self.open_asker(user_id=user_id, tenant_id=tenant_id, role=role) as asker:
-            request = self._embed(asker, request)
+            request = self._embed(asker, request, role)
             asked = retrieve(asker.manifest, request, asker.schema, per_row=per_row)
             return answer(asked, asker.session.fetch)
 
-    def _embed(self, asker: Asker, request: Request) -> Request:
+    def _embed(self, asker: Asker, request: Request, role: RoleName) -> Request:
         """The request with the vector of its text, where it needs one."""
         if not needs_vector(request):
             return request
@@ -132,10 +133,16 @@ class SearchVerbs:
             return self._warn(without_vector(request))
         with closing(Embedders(self.workspace.path.parent)) as embedders:
             try:
+                self._spend(embedders.spend(asker.manifest, model, [request.text]), role)
                 vector = embedders.embed_query(asker.manifest, model, request.text)
             except AssiseError as error:
                 return self._warn(without_vector(request, error))
         return replace(request, vector=vector)
+
+    def _spend(self, asking: Callable[[str | None], Asking[None]] | None, role: RoleName) -> None:
+        if asking is not None:
+            with self.open_asker(role=role) as asker:
+                answer(asking(asker.schema), asker.session.fetch)
 
     async def compare(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
         """How similar the texts of pairs are by meaning, from 0 to 1; 0 where nothing is embedded.
@@ -151,6 +158,8 @@ class SearchVerbs:
         if model is None:
             return [0.0] * len(pairs)
         with closing(Embedders(self.workspace.path.parent)) as embedders:
+            texts = {text for pair in pairs for text in pair}
+            self._spend(embedders.spend(asker.manifest, model, [*texts]), "app")
             return embedders.compare(asker.manifest, model, pairs)
 
     def _warn(self, request: Request) -> Request:
@@ -471,6 +480,7 @@ class AppSearch:
             model = await answer_async(find_model(None), session.fetch)
         if model is None:
             raise UsageError(NO_VECTOR, remedy="`assise search embed` embeds rows.")
+        await self._spend(model, texts)
         return await asyncio.to_thread(self.embedders.embed_texts, self.manifest, model, texts)
 
     async def compare(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
@@ -483,7 +493,14 @@ class AppSearch:
             model = await answer_async(find_model(None), session.fetch)
         if model is None:
             return [0.0] * len(pairs)
+        await self._spend(model, [*{text for pair in pairs for text in pair}])
         return await asyncio.to_thread(self.embedders.compare, self.manifest, model, pairs)
+
+    async def _spend(self, model: ActiveModel, texts: Sequence[str]) -> None:
+        asking = await asyncio.to_thread(self.embedders.spend, self.manifest, model, texts)
+        if asking is not None:
+            async with self.open_session() as session:
+                await answer_async(asking(None), session.fetch)
 
     async def _embed(self, request: Request) -> Request:
         """The request with the vector of its text, where it needs one."""
@@ -495,6 +512,7 @@ class AppSearch:
             return without_vector(request)
         embed = self.embedders.embed_query
         try:
+            await self._spend(model, [request.text])
             vector = await asyncio.to_thread(embed, self.manifest, model, request.text)
         except AssiseError as error:
             return without_vector(request, error)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from assise.errors import TargetError
+from assise.errors import RefusedError, TargetError, UsageError
 from assise.manifest.layout import Layout
 from assise.manifest.model import Manifest
 from assise.manifest.names import split_table
@@ -24,6 +24,7 @@ from assise.schema.born import list_types
 from assise.schema.computed import list_formulas
 from assise.schema.constraints import list_objects
 from assise.schema.objects import list_indexes
+from assise.schema.script import SqlText
 from assise.schema.sql import (
     all_layouts,
     create_extension,
@@ -33,7 +34,8 @@ from assise.schema.sql import (
     quote,
     quote_table,
 )
-from assise.transfer import born, ledger
+from assise.schema.views import revoke_defaults
+from assise.transfer import born, comments, ledger
 from assise.transfer.followed import move
 from assise.transfer.functions import find_missing, make_functions
 from assise.transfer.ledger import LEDGER, QUERIES, Load
@@ -49,7 +51,7 @@ def begin(
     chunk_bytes: int,
     metadata: Mapping[str, str | None] = {},
     survey: Survey = NOTHING,
-    texts: Sequence[str] = (),
+    texts: Sequence[SqlText] = (),
 ) -> Load:
     """Create the ledger where it is missing, the load and its tables; behind them run `texts`.
 
@@ -59,11 +61,12 @@ def begin(
     Raises:
         TargetError: a table or an index of the manifest exists already, or a function that is not
         ours, or the schema `assise` is another role's. ManifestError: the server refuses a
-        constraint, an index or a default. Nothing was written.
+        constraint, an index or a default. UsageError: a table has two names. Nothing was written.
     """
     schema, layout = check_server(connection), manifest.layout
     tables = [*(table.table for table in all_layouts(layout)), *manifest.born]
     objects = list_objects(manifest, schema)
+    _check_twice(tables, schema)
     with bookkeeping.lock(connection):
         bookkeeping.check_access(connection, bookkeeping.WRITING)
         _check_schemas(connection, manifest.schemas)
@@ -89,25 +92,32 @@ def begin(
             is_whole = _create_some(connection, load, 0, texts)
             if is_whole:
                 try_objects(connection, [*list_formulas(manifest, schema), *objects])
-                ledger.apply_comments(connection, load, manifest)
+                comments.apply_comments(connection, load, manifest)
     if not is_whole:
         create_rest(connection, load, texts)
-        ledger.apply_manifest(connection, load, manifest)
+        comments.apply_manifest(connection, load, manifest)
     return load
 
 
-def adopt(connection: Connection, manifest: Manifest, *, schema: str, chunk_bytes: int) -> Load:
-    """Note the tables of a manifest without collections, which revisions have made, as a load.
+def adopt(
+    connection: Connection, manifest: Manifest, *, first: str, schema: str, chunk_bytes: int
+) -> Load:
+    """Note the tables of a manifest, which revisions have made, as a load; or find it noted.
 
-    It is finished and has no documents, as if `migrate` had made the tables; revisions own them.
+    It is finished and has no documents; revisions own its tables. Where the manifest has
+    collections it is closed by the first revision, so that nothing asks for their documents.
     """
     with bookkeeping.lock(connection), connection.transaction():
         bookkeeping.upgrade(connection, LEDGER)
+        if found := ledger.find_load(connection, manifest.name):
+            return found
         facts = (connection, manifest, ADDRESS, NO_OPTIONS)
         load = _insert(*facts, schema=schema, chunk_bytes=chunk_bytes)
         born.note(connection, load, [*manifest.born])
         ledger.finish(connection, load)
         move(connection, load, [("own",)])
+        if manifest.roots:
+            connection.execute(QUERIES["close"], {"load_id": load.id, "revision": first})
     return load
 
 
@@ -153,7 +163,7 @@ def _insert(
     return Load(*facts, is_finished=False, options=options)
 
 
-def create_rest(connection: Connection, load: Load, texts: Sequence[str] = ()) -> None:
+def create_rest(connection: Connection, load: Load, texts: Sequence[SqlText] = ()) -> None:
     """Create the tables that are still missing of a load that was stopped while it began.
 
     Raises:
@@ -166,17 +176,42 @@ def create_rest(connection: Connection, load: Load, texts: Sequence[str] = ()) -
             _create_some(connection, load, created, texts)
 
 
-def _create_some(connection: Connection, load: Load, created: int, texts: Sequence[str]) -> bool:
+def _create_some(
+    connection: Connection, load: Load, created: int, texts: Sequence[SqlText]
+) -> bool:
     """Create as many tables as one transaction may; whether these were the last."""
     stop = created + count_tables_at_once(connection)
     statements = create_tables(load.layout, load.schema)
     connection.execute(";\n".join(statements[created:stop]) or "SELECT")
     is_whole = stop >= len(statements)
     if is_whole:
-        connection.execute(";\n".join(texts) or "SELECT")
+        for text in texts:
+            _run_text(connection, text)
     parameters = {"load_id": load.id, "created": None if is_whole else stop}
     connection.execute(QUERIES["set_created"], parameters)
     return is_whole
+
+
+def _check_twice(tables: Sequence[str], schema: str) -> None:
+    for name in tables:
+        if f"{schema}.{name}" in tables:
+            raise UsageError(
+                f"tables {name!r} and {f'{schema}.{name}'!r} of the manifest are one: names without"
+                f" a schema are in {schema}",
+                remedy="Rename one of them.",
+            )
+
+
+def _run_text(connection: Connection, text: SqlText) -> None:
+    try:
+        connection.execute(text)
+        if text.view:
+            connection.execute(revoke_defaults(text.view))
+    except RefusedError as error:
+        raise RefusedError(
+            f"{text.file}: the server refuses it: {error.message}",
+            remedy="Correct the file; nothing was written.",
+        ) from error
 
 
 def _check_schemas(connection: Connection, names: list[str]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 from assise.documents.fingerprints import read_fingerprints
+from assise.native import find_native
 from assise.postgres.connection import Connection
 from assise.transfer import ledger
 from assise.types.wire import Cell
@@ -25,6 +26,12 @@ def hash_key(key: bytes) -> bytes:
     return blake2b(key, digest_size=KEY_BYTES).digest()
 
 
+def hash_keys(keys: Sequence[bytes], *, is_native: bool = True) -> list[bytes]:
+    """Return the 8 bytes of each key."""
+    module = find_native() if is_native else None
+    return (module and module.hash_keys(keys)) or [*map(hash_key, keys)]
+
+
 def read_number(hashed: bytes) -> int:
     """Return the hash of a key as a signed integer of 64 bits."""
     return int.from_bytes(hashed, "big", signed=True)
@@ -32,8 +39,8 @@ def read_number(hashed: bytes) -> int:
 
 def pack_digests(keys: Iterable[Cell], documents: Sequence[bytes]) -> bytes:
     """Return the digests of documents with these keys."""
-    pairs = zip(keys, read_fingerprints(documents), strict=True)
-    return b"".join([hash_key(key) + digest for key, digest in pairs])
+    pairs = zip(hash_keys([*keys]), read_fingerprints(documents), strict=True)
+    return b"".join([part for pair in pairs for part in pair])
 
 
 def split_digests(content: bytes) -> dict[bytes, bytes]:

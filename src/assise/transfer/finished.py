@@ -59,21 +59,28 @@ def check_finished(load: Load) -> None:
 
 @contextmanager
 def open_loaded(workspace: Workspace) -> Iterator[tuple[Connection, LoadedTables]]:
-    """Connect to the tables of the finished load, with the manifest as it is now."""
+    """Connect to the tables of the finished load, with the manifest as it is now.
+
+    One that a revision has closed has its tables still, and all but their documents is there.
+    """
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
-        load = find_finished(connection, manifest)
+        load = find_known(connection, manifest)
+        if not load.closed_by:
+            ledger.check_unchanged(connection, load, manifest.layout)
+        check_finished(load)
         yield (
             connection,
             describe_tables(connection, load, manifest, home=workspace.path.parent),
         )
 
 
-def adopt(workspace: Workspace, connection: Connection) -> LoadedTables:
-    """The tables that revisions alone have made of a manifest without collections, as a load."""
+def adopt(workspace: Workspace, connection: Connection, first: str) -> LoadedTables:
+    """The tables that revisions alone have made, as a load without documents."""
     manifest, home = workspace.manifest(), workspace.path.parent
     schema, chunk_bytes = check_server(connection), workspace.setting(CHUNK_BYTES)
-    load = creation.adopt(connection, manifest, schema=schema, chunk_bytes=chunk_bytes)
+    facts = {"first": first, "schema": schema}
+    load = creation.adopt(connection, manifest, **facts, chunk_bytes=chunk_bytes)
     return describe_tables(connection, load, manifest, home=home)
 
 

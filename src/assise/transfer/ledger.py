@@ -9,18 +9,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from assise import extras
 from assise.errors import ChangedError, ManifestError, TargetError, WorkerError
-from assise.manifest.layout import (
-    Layout,
-    TableLayout,
-    read_first_manifest,
-    read_layout,
-    restrict,
-)
-from assise.manifest.model import Manifest
-from assise.manifest.names import list_schemas
-from assise.manifest.write import dump_manifest
+from assise.manifest.layout import Layout, TableLayout, read_layout, restrict
 from assise.mongo.chunks import Chunk
+from assise.mongo.nothing import ADDRESS
 from assise.mongo.source import NO_OPTIONS, JsonObject, SourceOptions, Survey, is_mongodb_url
 from assise.postgres import bookkeeping, locks
 from assise.postgres.bookkeeping import Bookkeeping
@@ -29,7 +22,6 @@ from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.rows.columns import ColumnCounts
 from assise.rows.model import Values
-from assise.schema.comments import Comments, change_comments, find_comments
 from assise.schema.sql import all_layouts, quote_table
 from assise.transfer.functions import adopt_functions
 from assise.transfer.report import CollectionReport
@@ -46,7 +38,7 @@ class Load:
 
     `source` is the address of its source, without a password, and `options` are those it was
     opened with. With `is_revised` revisions own the schema of its tables; `closed_by` is the one
-    that took something away which its documents need.
+    that took something away which its documents need, or that made its tables without documents.
     """
 
     id: int
@@ -59,6 +51,11 @@ class Load:
     options: SourceOptions = NO_OPTIONS
     is_revised: bool = False
     closed_by: str = ""
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether there never were documents: revisions or a manifest alone have made its tables."""
+        return self.source == ADDRESS
 
     @property
     def is_live(self) -> bool:
@@ -91,6 +88,17 @@ class _FirstLoad:
     schema: str
 
 
+def _read_manifest(text: str) -> Layout | None:
+    """The layout of a load of the first release; None where its manifest cannot be read.
+
+    What reads a manifest is imported here: a worker starts in half the time without it.
+    """
+    derive, layout = extras.load("assise.manifest.derive"), None
+    with suppress(LookupError, TypeError, ValueError, AttributeError, ManifestError):
+        layout = derive.read_first_manifest(text)
+    return layout
+
+
 def _fill_layouts(connection: Connection) -> None:
     """Read the layouts of a ledger of version 1 from its manifests, and take over its functions.
 
@@ -98,9 +106,7 @@ def _fill_layouts(connection: Connection) -> None:
     """
     loads = []
     for load in connection.fetch(_FirstLoad, QUERIES["first_loads"]):
-        layout = None
-        with suppress(LookupError, TypeError, ValueError, AttributeError, ManifestError):
-            layout = read_first_manifest(load.manifest)
+        layout = _read_manifest(load.manifest)
         if layout:
             text = json.dumps(layout.as_json())
             connection.execute(QUERIES["set_layout"], {"load_id": load.id, "layout": text})
@@ -195,10 +201,9 @@ class _FirstRow:
 
     def read(self) -> Load:
         """The load, with the layout of its manifest."""
-        facts, layout = vars(self).copy(), None
-        with suppress(LookupError, TypeError, ValueError, AttributeError, ManifestError):
-            layout = read_first_manifest(facts.pop("manifest")).as_json()
-        return _LoadRow(layout=layout, **facts).read()
+        facts = vars(self).copy()
+        layout = _read_manifest(facts.pop("manifest"))
+        return _LoadRow(layout=None if layout is None else layout.as_json(), **facts).read()
 
 
 def describe_load(connection: Connection, load: Load) -> dict[str, object]:
@@ -295,6 +300,13 @@ def check_open(load: Load) -> None:
     Raises:
         ChangedError: one has; names it.
     """
+    if load.closed_by and load.is_bare:
+        raise ChangedError(
+            f"revision {load.closed_by} has made the tables of {load.name!r}, and no documents were"
+            " loaded into them",
+            remedy="To load documents, give `assise migrate` an empty database: it makes the tables"
+            " and marks the revisions.",
+        )
     if load.closed_by:
         raise ChangedError(
             f"the load of {load.name!r} was closed by revision {load.closed_by}:"
@@ -312,60 +324,6 @@ def _describe_change(name: str, ours: TableLayout | None, theirs: TableLayout | 
     if not columns:
         return name
     return f"{name} ({'column' if len(columns) == 1 else 'columns'} {', '.join(columns[:SHOWN])})"
-
-
-def apply_manifest(connection: Connection, load: Load, manifest: Manifest) -> int:
-    """Change in place what the manifest says beside the rows: comments; and keep its text.
-
-    Returns how many comments it changed.
-    """
-    with connection.transaction():
-        return apply_comments(connection, load, manifest)
-
-
-def plan_changes(connection: Connection, load: Load, manifest: Manifest) -> list[str]:
-    """Return the statements of `apply_manifest`; nothing is written."""
-    return _plan_comments(connection, load, find_comments(manifest))
-
-
-def apply_comments(connection: Connection, load: Load, manifest: Manifest) -> int:
-    """Like `apply_manifest`, in the caller's transaction."""
-    wanted = find_comments(manifest)
-    statements = _plan_comments(connection, load, wanted)
-    if statements:
-        connection.execute(";\n".join(statements))
-    parameters = {
-        "load_id": load.id,
-        "manifest": dump_manifest(manifest, with_secrets=False),
-        "comments": json.dumps([[*place, text] for place, text in wanted.items()]),
-    }
-    connection.execute(QUERIES["update_manifest"], parameters)
-    return len(statements)
-
-
-def _plan_comments(connection: Connection, load: Load, wanted: Comments) -> list[str]:
-    (before,) = connection.fetch(_make_comments, QUERIES["load_comments"], {"load_id": load.id})
-    named = [table for table, _ in {**before, **wanted} if not table.endswith(".")]
-    tables = [*dict.fromkeys([*load.layout.tables, *named])]
-    found = _read_comments(connection, load, tables)
-    return change_comments(wanted, found, before, schema=load.schema)
-
-
-def _make_comments(comments: list[tuple[str, str | None, str]]) -> Comments:
-    return {(table, column): text for table, column, text in comments}
-
-
-def _read_comments(connection: Connection, load: Load, tables: Sequence[str]) -> Comments:
-    """The comments that the catalog has on tables and on their columns."""
-    found: Comments = {}
-    parameters = {"tables": [quote_table(load.schema, table) for table in tables]}
-    for number, column, text in connection.execute(QUERIES["comments"], parameters):
-        table = tables[int(str(number)) - 1]
-        found[table, None if column is None else str(column)] = str(text)
-    schemas = {"schemas": list_schemas(tables)}
-    for schema, text in connection.execute(QUERIES["schema_comments"], schemas):
-        found[f"{schema}.", None] = str(text)
-    return found
 
 
 def remember_source(connection: Connection, load: Load, address: str) -> None:

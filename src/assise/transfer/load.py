@@ -1,7 +1,8 @@
 """Load: chunk by chunk, each in one transaction for its rows and for its line in the ledger.
 
 A killed load loses nothing and doubles nothing: a chunk is in the ledger with all its rows, or it
-was never there.
+was never there. Chunks do not wait for the disk, but the line that says that the load is finished
+does, and all of them with it.
 """
 
 from __future__ import annotations
@@ -217,6 +218,10 @@ class LoadWork:
             **ledger.describe_load(self._connection, self._load),
         }
 
+    def cancel(self) -> None:
+        """Cancel the statement that runs."""
+        self._connection.cancel()
+
     def run(self, task: Task) -> Result:
         """Load a chunk and return its figures; nothing of one that is loaded already.
 
@@ -265,7 +270,7 @@ class LoadWork:
     def _load_together(self, tasks: Sequence[Task]) -> list[Result]:
         hint = ledger.restart_hint(self._load)
         lines, rejects = list[ledger.ChunkFigures](), list[tuple[Reject, bytes]]()
-        with self._connection.transaction():
+        with self._connection.transaction(is_durable=False):
             for task in tasks:
                 chunk = task.read(self._source, hint)
                 line, rejected = self._loader(task.collection.name).copy_chunk(chunk)
@@ -356,7 +361,7 @@ class _CollectionLoader:
     def _write(self, content: _ChunkContent, started: float) -> CollectionReport:
         while True:
             try:
-                with self._connection.transaction():
+                with self._connection.transaction(is_durable=False):
                     self._copy(content)
                     seconds = (perf_counter() - started) / self._workers
                     figures = content.figures(self._shredder, seconds)
@@ -474,6 +479,8 @@ class _ChunkContent:
 
     def loaded(self) -> tuple[list[Cell], list[bytes]]:
         """Return the keys of the documents whose rows are loaded, and their bytes."""
+        if not self.rejects:
+            return strip_lengths(self.batch.keys), [raw for _, raw in self.chunk.documents]
         kept = self.kept()
         keys = strip_lengths(self.batch.keys[i] for i in kept)
         return keys, [self._bytes[self.batch.offsets[i]] for i in kept]

@@ -34,7 +34,7 @@ from assise.postgres.server import check_server
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
-from assise.transfer import born, creation, export, ledger
+from assise.transfer import born, comments, creation, export, ledger
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
@@ -57,7 +57,7 @@ from assise.transfer.sources import (
 )
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
-from assise.transfer.workers.pool import Workers, start_workers
+from assise.transfer.workers.pool import Workers
 from assise.wording import count_of, nearest
 from assise.workspace import CONFIRM, Workspace, read_sql
 
@@ -243,35 +243,30 @@ def load(
             place = _remembered(found) if manifest.roots else ADDRESS
         source = begun.source if begun else _open(workspace, place, options)
         check_held(manifest, source, workspace.log)
-        if found is None:
-            is_inferred = begun is not None and begun.is_inferred
-            current = _begin(
-                workspace, connection, manifest, source, options, is_inferred=is_inferred
-            )
-        else:
-            creation.create_rest(connection, found, read_sql(workspace.path, manifest))
-            ledger.check_unchanged(connection, found, manifest.layout)
-            check_owner(workspace, manifest, found)
-            if not found.is_revised:
-                born.apply_tables(connection, found, manifest, log=workspace.log)
-            if not found.is_revised and (
-                count := ledger.apply_manifest(connection, found, manifest)
-            ):
-                workspace.log(f"{count_of(count, 'comment')} changed in place")
-            _prepare_again(workspace, connection, found, source)
-            current = found
-        report = Report(source.address, connection.target, was_done=current.is_finished)
         with _working(workspace, source, begun) as workers:
-            report.collections = load_source(
-                connection, current, source, workers, log=workspace.log, progress=workspace.progress
-            )
-            if current.is_revised:
-                make_parts(workspace, connection, current, manifest)
+            if found is None:
+                begun = begun or Begun(source, workers)
+                found = _begin(workspace, connection, manifest, begun, options)
             else:
-                make_rest(workspace, connection, current, source, manifest, report, workers)
-        ledger.remember_source(connection, current, source.address)
+                creation.create_rest(connection, found, read_sql(workspace.path, manifest))
+                ledger.check_unchanged(connection, found, manifest.layout)
+                check_owner(workspace, manifest, found)
+                if not found.is_revised:
+                    born.apply_tables(connection, found, manifest, log=workspace.log)
+                    if count := comments.apply_manifest(connection, found, manifest):
+                        workspace.log(f"{count_of(count, 'comment')} changed in place")
+                _prepare_again(workspace, connection, found, source)
+            report = Report(source.address, connection.target, was_done=found.is_finished)
+            report.collections = load_source(
+                connection, found, source, workers, log=workspace.log, progress=workspace.progress
+            )
+            if found.is_revised:
+                make_parts(workspace, connection, found, manifest)
+            else:
+                make_rest(workspace, connection, found, source, manifest, report, workers)
+        ledger.remember_source(connection, found, source.address)
     for each in report.collections:
-        report.misfits += find_misfits(each.columns, current.layout)
+        report.misfits += find_misfits(each.columns, found.layout)
     report.seconds = perf_counter() - started
     return report
 
@@ -367,10 +362,10 @@ def undo(workspace: Workspace, *, replace: Collection[str] = (), dry_run: bool =
         if not dry_run:
             ledger.lock(connection, manifest.name, log=workspace.log)
             ledger.upgrade(connection)
-        load = ledger.find_load(connection, manifest.name)
-        if load is None:
+        if (load := ledger.find_load(connection, manifest.name)) is None:
             return Undo(connection.target, manifest.name)
-        ledger.check_open(load)
+        if not load.is_bare:
+            ledger.check_open(load)
         plan = plan_undo(connection, load, workspace.additions)
         if dry_run:
             return plan
@@ -420,8 +415,7 @@ def reject_bytes(workspace: Workspace, collection: str, offset: int) -> bytes:
     """Return the bytes of one reject, as far as they are kept."""
     manifest = workspace.manifest()
     with workspace.connect(manifest) as connection:
-        load = find_known(connection, manifest)
-        return read_reject(connection, load, collection, offset)
+        return read_reject(connection, find_known(connection, manifest), collection, offset)
 
 
 def _open(
@@ -474,26 +468,30 @@ def _working(
     """Start workers, or go on with those of the verb that calls this one."""
     if begun is not None:
         return nullcontext(begun.workers)
-    return start_workers(_count_workers(workspace, source))
+    return Workers(_count_workers(workspace, source))
 
 
 def _count_workers(workspace: Workspace, source: Source) -> int:
     """As many as the user gives; else one for each core, fewer for a small source."""
-    given = workspace.setting(WORKERS)
+    few = min(count_cores(), MOST_WORKERS, max(1, _count_needed(source)))
+    return workspace.setting(WORKERS) or few
+
+
+def _count_needed(source: Source) -> int:
+    """How many workers have work that is worth their start."""
     size = sum(collection.size for collection in source.collections if collection.is_listed)
-    return given or min(count_cores(), MOST_WORKERS, 1 + size // WORKER_BYTES)
+    return -(-size // WORKER_BYTES)
 
 
 def _begin(
     workspace: Workspace,
     connection: Connection,
     manifest: Manifest,
-    source: Source,
+    begun: Begun,
     options: SourceOptions,
-    *,
-    is_inferred: bool,
 ) -> Load:
-    """Create ledger and tables; a server that is not the embedded one only after a yes."""
+    """Create ledger and tables, on a server that is not the embedded one after a yes; start workers."""
+    source = begun.source
     if not workspace.is_embedded(manifest):
         question = ask_to_begin(connection, manifest)
         if not workspace.confirm(question):
@@ -501,10 +499,11 @@ def _begin(
     names, chunk_bytes = [*manifest.roots.values()], workspace.setting(CHUNK_BYTES)
     views = source.views if isinstance(source, LiveSource) else ()
     survey = _prepare(workspace, source, names, chunk_bytes)
-    if not is_inferred:
+    if not begun.is_inferred:
         ask_of_empty(workspace, manifest, source)
     if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
         workspace.owner.check_manifest(workspace.path, manifest, check_server(connection))
+    begun.workers.prepare("load", _count_needed(source))
     return creation.begin(
         connection,
         manifest,
@@ -574,6 +573,7 @@ def _remembered(load: Load | None) -> str:
             "nothing is loaded yet, so that no source is remembered",
             remedy="`assise load SOURCE` names it.",
         )
+    ledger.check_open(load)
     return load.source
 
 

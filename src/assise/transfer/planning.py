@@ -10,7 +10,7 @@ from assise.mongo.source import Source
 from assise.postgres.connection import Connection
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
-from assise.transfer import born, ledger
+from assise.transfer import born, comments, ledger
 from assise.transfer.estimate import count_samples
 from assise.transfer.misfits import find_misfits
 from assise.transfer.objects import plan_objects
@@ -42,7 +42,7 @@ def plan_changes(connection: Connection, manifest: Manifest, plan: Plan) -> None
         if load.is_revised:
             return
         plan.changes += born.plan_tables(connection, load, manifest)
-        plan.changes += ledger.plan_changes(connection, load, manifest)
+        plan.changes += comments.plan_changes(connection, load, manifest)
         if load.is_finished:
             plan.changes += plan_objects(connection, load, list_objects(manifest, load.schema))
 

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 from itertools import chain
 
+from assise.infer.composites import Composites, Fields, make_finder
 from assise.infer.joins import Joins
 from assise.infer.metadata import read_metadata
 from assise.infer.names import is_reference_name, name_things
@@ -28,18 +29,35 @@ SAMPLED_FROM = 1_000_000
 class ProfileWork:
     """Profiles chunks; at most `paths` paths of each.
 
-    `targets` are the fields whose values identify documents, by collection.
+    `targets` are the fields whose values identify documents, by collection, `composites` those of
+    unique indexes of several.
     """
 
-    def __init__(self, source: Source, paths: int, targets: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self,
+        source: Source,
+        paths: int,
+        targets: Mapping[str, Sequence[str]],
+        composites: Mapping[str, Sequence[Fields]],
+    ) -> None:
         self._source, self._paths, self._targets = source, paths, targets
+        self._composites = composites
+        self._finders = {name: make_finder(composites, name) for name in targets}
         self._things = name_things(targets)
+        self._classes = frozenset(name.encode() for name in targets)
         self._is_named = lru_cache(maxsize=10_000)(self._find_named)
 
     def describe(self) -> Result:
         """Name the work, its source and its limit."""
-        facts = {"paths": self._paths, "targets": self._targets}
+        facts = {
+            "paths": self._paths,
+            "targets": self._targets,
+            "composites": self._composites,
+        }
         return {"work": "profile", "source": self._source.describe(), **facts}
+
+    def cancel(self) -> None:
+        """Do nothing: it waits for no server."""
 
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Do chunk after chunk."""
@@ -48,8 +66,9 @@ class ProfileWork:
     def run(self, task: Task) -> Result:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
-        joins = Joins(self._targets[name], self._is_named)
-        profile = Profile(paths=self._paths, joins=joins)
+        joins = Joins(self._targets[name], self._is_named, self._classes)
+        composites = Composites(self._composites[name], self._finders[name])
+        profile = Profile(paths=self._paths, joins=joins, composites=composites)
         guesses = Counter[str]()
         for chunk in self._read(task):
             guesses.update(chunk.guesses)
@@ -76,7 +95,10 @@ class ProfileWork:
 def make_work(description: Result, _session: ExitStack) -> ProfileWork:
     """Make the work of a worker process anew."""
     source = rebuild_source(description["source"])
-    return ProfileWork(source, description["paths"], description["targets"])
+    composites = {
+        name: [tuple(fields) for fields in each] for name, each in description["composites"].items()
+    }
+    return ProfileWork(source, description["paths"], description["targets"], composites)
 
 
 def profile_source(
@@ -112,7 +134,8 @@ def profile_source(
         profiles[name].metadata = profiles[name].metadata.without_rules
     targets = {name: profile.metadata.targets for name, profile in profiles.items()}
     guesses = {name: Counter[str]() for name in profiles}
-    workers.begin(ProfileWork(source, paths, targets))
+    composites = {name: profile.metadata.composites for name, profile in profiles.items()}
+    workers.begin(ProfileWork(source, paths, targets, composites))
     is_read = workers.count == 1
     recorded: Recorded = {name: {} for name in profiles if name not in sampled}
     tasks = list_tasks(source, chunk_bytes, recorded, is_read=is_read, restart_hint="")

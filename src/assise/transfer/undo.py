@@ -178,7 +178,7 @@ def plan_undo(connection: Connection, load: Load, parts: Sequence[Additions] = (
     ours = _list_ours(connection, load, parts)
     layouts = _list_created(connection, load)
     plan.tables = [*_look_at(connection, load, layouts, ours), *_list_born(connection, load)]
-    plan.schemas = _list_schemas(connection, load, [table.name for table in plan.tables])
+    plan.schemas = _list_schemas(connection, load, [table.name for table in plan.tables], ours)
     plan.drops_ledger = ledger.is_last(connection, load)
     return plan
 
@@ -195,19 +195,25 @@ def _list_born(connection: Connection, load: Load) -> list[Loaded]:
     ]
 
 
-def _list_schemas(connection: Connection, load: Load, names: Sequence[str]) -> list[str]:
-    """The schemas that are dropped once these tables are."""
+def _list_schemas(
+    connection: Connection,
+    load: Load,
+    names: Sequence[str],
+    ours: Collection[tuple[str, str]] = (),
+) -> list[str]:
+    """The schemas that are dropped once these tables are, and what parts have made."""
     if bookkeeping.find_version(connection, LEDGER) < WITH_SCHEMAS:
         return []
     tables = [quote_table(load.schema, name) for name in names]
-    parameters = {"load_id": load.id, "tables": tables}
+    made = [text.partition(" ")[2] for _, text in ours]
+    parameters = {"load_id": load.id, "tables": tables, "made": made}
     return [str(name) for (name,) in connection.execute(QUERIES["load_schemas"], parameters)]
 
 
 def _list_ours(
     connection: Connection, load: Load, parts: Sequence[Additions]
 ) -> set[tuple[str, str]]:
-    """What parts have added to the tables, which goes with them."""
+    """What parts have added to the tables and beside them, which goes with them."""
     return {each for part in parts for each in part.list_additions(connection, load.name)}
 
 

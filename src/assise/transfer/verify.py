@@ -135,6 +135,10 @@ class VerifyWork:
         # Made with the first task: a snapshot cannot be exported behind a savepoint.
         return Reading(self._connection, sessions=self._workers + 1)
 
+    def cancel(self) -> None:
+        """Cancel the statement that runs."""
+        self._connection.cancel()
+
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Do chunk after chunk."""
         return [self.run(task) for task in tasks]

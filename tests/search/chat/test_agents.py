@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode
 
+import psycopg
 import pytest
 from mcp import Client, StdioServerParameters
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from tests.dumps import confirm
 from tests.scenes.commands import SOURCES
 from tests.search.chat.answering import AnsweringServer
 from tests.search.chat.notes import MANIFEST, SECRETS, USERS
@@ -99,6 +101,28 @@ def test_a_table_that_is_not_served_is_not_reached(
         assert model.prompts == []
 
     asyncio.run(run())
+
+
+def test_an_agent_is_told_of_the_columns_that_its_user_reads(
+    chatty: Project, database: str
+) -> None:
+    """Those of `api`, as far as the server lets the role read them."""
+    place = "    access: {owner: user_id}\n"
+    served = f"{place}    api: {{read: [title]}}\n"
+    chatty.path.write_text(chatty.path.read_text().replace(place, served))
+    chatty.load(None, confirm=confirm)
+
+    async def run() -> Any:  # noqa: ANN401
+        app = App(chatty.path, urls={"app": make_conninfo(database, user="apptest_app")})
+        async with app, Client(make_agent_server(AgentTools(app.chat, 1))) as client:
+            return (await call(client, "tables"))["tables"]
+
+    assert asyncio.run(run()) == {"notes": ["id", "title"]}
+    with psycopg.connect(database, autocommit=True) as session:
+        session.execute("REVOKE SELECT ON notes FROM apptest_app")
+        assert asyncio.run(run()) == {}
+        session.execute("GRANT SELECT (title) ON notes TO apptest_app")
+        assert asyncio.run(run()) == {"notes": ["title"]}
 
 
 def test_an_agent_is_not_told_where_the_database_is(chatty: Project, database: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from time import sleep
+from typing import Any, Literal
 
 from tests.search.meaning.words import embed_text
 
@@ -18,7 +19,8 @@ class Endpoint:
     """What it was asked, and the answers that it gives before it gives vectors.
 
     An answer is a status with headers. `longest` is the number of texts that it takes at once;
-    `cut` components are left out of each vector. `says` is what it answers in place of vectors.
+    `cut` components are left out of each vector. `says` is what it answers in place of vectors. With
+    `drips` it sends what it says byte by byte, a tenth of a second apart: its headers, or its body.
     """
 
     url: str = ""
@@ -28,6 +30,7 @@ class Endpoint:
     longest: int = 1_000
     cut: int = 0
     says: bytes | None = None
+    drips: Literal["headers", "body"] | None = None
 
 
 @contextmanager
@@ -49,12 +52,23 @@ def serve_endpoint() -> Iterator[Endpoint]:
             if status != 200:
                 answer = {"error": {"message": "too many tokens", "type": "test"}}
             sent = json.dumps(answer).encode() if endpoint.says is None else endpoint.says
+            if endpoint.drips == "headers":
+                self.drip(b"HTTP/1.1 200 OK\r\n" + b"X-Slow: yes\r\n" * 50)
             self.send_response(status)
             for name, value in {"Content-Type": "application/json", **headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(sent)))
             self.end_headers()
+            if endpoint.drips == "body":
+                self.drip(sent)
             self.wfile.write(sent)
+
+        def drip(self, sent: bytes) -> None:
+            """Send it so slowly that nobody waits for the end, until the client has gone."""
+            with suppress(OSError):
+                for byte in sent:
+                    self.wfile.write(bytes([byte]))
+                    sleep(0.1)
 
         def log_message(self, *_: object) -> None:
             pass

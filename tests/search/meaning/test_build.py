@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.dumps import confirm
 from tests.search.asking import sign_in
 from tests.search.meaning.endpoint import Endpoint, serve_endpoint
 from tests.search.meaning.words import DIMENSIONS, WordEmbedder, open_words
 
+from assise.app import App
 from assise.errors import EmbedderError, UsageError
 from assise.project import Project
 from assise.search.jobs import list_jobs
@@ -222,6 +226,79 @@ def test_without_pgvector_words_are_searched_and_the_rest_is_told(
         project.search.query(Request("w0", ["books"], method="semantic"), role="admin")
 
 
+@pytest.mark.parametrize("condition", ["kind = 'user'", "name =", "name", "1 / 0 = name"])
+def test_a_condition_that_the_server_cannot_read_is_told(
+    embedded: Project, session: Session, condition: str
+) -> None:
+    whole, fields = embedded.path.read_text(), "embed: [name, text]"
+    assert fields in whole
+    made = 'embed: {{field: [name, text], where: "{}"}}'.format
+    embedded.path.write_text(whole.replace(fields, made(condition)))
+    with pytest.raises(
+        UsageError, match=r"signs\.embed\.where cannot be used: (.|\n)*such as role"
+    ):
+        embedded.load(None, confirm=confirm)
+    session.execute("UPDATE signs SET text = 'users write on'")
+    embedded.path.write_text(whole.replace(fields, made("name = 'x'")))
+    embedded.load(None, confirm=confirm)
+
+
+def test_a_graph_that_was_left_in_the_middle_is_made_again(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No query reads one that is not whole, and it stays when its making is stopped."""
+    monkeypatch.setattr("assise.search.meaning.build.GRAPH", 100)
+    is_whole = "SELECT indisvalid FROM pg_index WHERE indexrelid::regclass::text ~ '_near'"
+    with open_words(embedded, WordEmbedder()) as builder:
+        builder.tidy(is_changed=True)
+        assert session.execute(is_whole).fetchall() == [(True,)]
+        session.execute(
+            "UPDATE pg_index SET indisvalid = false WHERE indexrelid::regclass::text ~ '_near'"
+        )
+        builder.tidy(is_changed=True)
+    assert session.execute(is_whole).fetchall() == [(True,)]
+
+
+@pytest.mark.parametrize(("cache", "is_told"), [("4GB", False), ("1MB", True)])
+def test_a_graph_is_built_in_memory_as_far_as_the_server_has_it(
+    embedded: Project,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    cache: str,
+    is_told: bool,
+) -> None:
+    """PostgreSQL allows 64 MB by itself, and pgvector tells what does not fit."""
+    monkeypatch.setattr("assise.search.meaning.build.GRAPH", 100)
+    session.execute(
+        "INSERT INTO books (id, user_id, title) SELECT n, 1, 'w' || n FROM generate_series(900, 2899) AS n"
+    )
+    told = list[str]()
+    with open_words(embedded, WordEmbedder()) as builder:
+        own = builder.connection._connection  # noqa: SLF001
+        own.add_notice_handler(lambda each: told.append(str(each.message_primary)))
+        own.execute("SET maintenance_work_mem = '1MB'")
+        own.execute(f"SET effective_cache_size = '{cache}'".encode())
+        builder.build()
+    assert any("no longer fits into maintenance_work_mem" in each for each in told) == is_told
+
+
+def test_a_graph_is_built_where_processes_cannot_share_memory(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The memory of several processes is taken at once, of a file system that may be small."""
+    monkeypatch.setattr("assise.search.meaning.build.GRAPH", 100)
+    monkeypatch.setattr("assise.search.meaning.build.NEIGHBOUR_BYTES", 10**12)
+    (place,) = session.execute("SELECT place FROM _meaning_models").fetchone() or ("",)
+    session.execute(f"ALTER TABLE {place} SET (parallel_workers = 2)")
+    with open_words(embedded, WordEmbedder()) as builder:
+        builder.connection.execute("SET effective_cache_size = '4096GB'")
+        builder.tidy(is_changed=True)
+        assert builder.connection.execute("SHOW max_parallel_maintenance_workers") != [("0",)]
+    is_whole = "SELECT indisvalid FROM pg_index WHERE indexrelid::regclass::text ~ '_near'"
+    assert session.execute(is_whole).fetchall() == [(True,)]
+
+
 class WideEmbedder(WordEmbedder):
     """The same with 1,536 dimensions, of which most are 0."""
 
@@ -272,6 +349,76 @@ def test_no_more_tokens_are_sent_in_a_day_than_may_be(embedded: Project, session
         assert embedded.search.embed()["books"].rows
         everything = [text for each in endpoint.asked[2:] for text in each["input"]]
         assert len(everything) == len({*everything})
+
+
+def test_queries_count_among_the_tokens_of_a_day(embedded: Project, session: Session) -> None:
+    with serve_endpoint() as endpoint:
+        served = f"{{base_url: '{endpoint.url}', model: words, dimensions: {DIMENSIONS}, tokens_a_day: 90000}}"
+        head = f"search: {{embedder: {{openai: {served}}}}}\ntables:"
+        embedded.path.write_text(embedded.path.read_text().replace("tables:", head, 1))
+        embedded.load(None, confirm=confirm)
+        embedded.search.embed()
+        search, query, words = embedded.search, Request("w0 w1", ["books"]), count_tokens("w0 w1")
+        semantic, hybrid = replace(query, method="semantic"), replace(query, method="hybrid")
+
+        def spend(tokens: int) -> None:
+            session.execute("UPDATE _meaning_spent SET tokens = %s", [tokens])
+
+        def read_spent() -> int:
+            return int((session.execute("SELECT tokens FROM _meaning_spent").fetchone() or (0,))[0])
+
+        spend(81_000)
+        session.execute("UPDATE books SET text = 'fresh words' WHERE id = 0")
+        with pytest.raises(EmbedderError, match=r"are spent, but for those that queries keep"):
+            search.embed()
+        assert search.query(semantic, role="admin").results
+        assert read_spent() == 81_000 + words
+        spend(90_000 - 2 * words)
+        asyncio.run(search.compare([("w0 w1", "w0 w1")]))
+        endpoint.asked.clear()
+        assert search.retrieve(semantic, role="admin").passages
+        assert (read_spent(), len(endpoint.asked)) == (90_000, 1)
+        with pytest.raises(EmbedderError, match=r"the 90,000 tokens that words@.* are spent"):
+            search.query(semantic, role="admin")
+        found = search.query(hybrid, role="admin")
+        assert found.results
+        assert found.warning is not None
+        assert "are spent" in found.warning
+        with pytest.raises(EmbedderError, match="are spent"):
+            asyncio.run(search.compare([("w0 w1", "w0 w1")]))
+        assert (read_spent(), len(endpoint.asked)) == (90_000, 1)
+
+
+def test_an_application_spends_the_tokens_of_a_day_as_well(
+    embedded: Project, session: Session, database: str
+) -> None:
+    with serve_endpoint() as endpoint:
+        served = f"{{base_url: '{endpoint.url}', model: words, dimensions: {DIMENSIONS}, tokens_a_day: 90000}}"
+        head = f"search: {{embedder: {{openai: {served}}}}}\ntables:"
+        embedded.path.write_text(embedded.path.read_text().replace("tables:", head, 1))
+        embedded.load(None, confirm=confirm)
+        embedded.search.embed()
+        session.execute("UPDATE _meaning_spent SET tokens = %s", [90_000 - 3 * count_tokens("w0")])
+        endpoint.asked.clear()
+
+        async def run() -> None:
+            async with App(
+                embedded.path, urls={"app": make_conninfo(database, user="apptest_app")}
+            ) as app:
+                assert (await app.search("w0", method="hybrid")).warning is None
+                assert len(await app.search.embed(["w0"])) == 1
+                assert await app.search.compare([("w0", "w0")]) == [pytest.approx(1, abs=0.01)]
+                assert "are spent" in str((await app.search("w0", method="hybrid")).warning)
+                with pytest.raises(EmbedderError, match="are spent"):
+                    await app.search.embed(["w0"])
+
+        asyncio.run(run())
+        assert len(endpoint.asked) == 3
+        roles = "SELECT search_spend('words@' || %s, -90000, 90000)"
+        session.execute(roles, [f"{endpoint.url.split('/')[2]}/{DIMENSIONS}"])
+        assert session.execute("SELECT tokens FROM _meaning_spent").fetchall() == [(90_000,)]
+        session.execute("SELECT search_spend('other', 1, 90000)")
+        assert session.execute("SELECT count(*) FROM _meaning_spent").fetchall() == [(1,)]
 
 
 def test_texts_go_to_another_machine_when_that_was_agreed_to(

@@ -10,10 +10,11 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
-from time import sleep
-from typing import get_args
+from time import monotonic, sleep
+from typing import Literal, get_args
 
 import pytest
 from tests.search.meaning.endpoint import Endpoint, serve_endpoint
@@ -189,6 +190,37 @@ def test_a_server_that_is_gone_is_told(
     asked.server = ServerModel(base_url="http://127.0.0.1:9/v1", model="words", dimensions=3)
     with pytest.raises(EmbedderError, match=r"at 127\.0\.0\.1:9: it does not answer"):
         asked.embed(["one"], "query")
+
+
+@pytest.mark.parametrize("part", ["headers", "body"])
+@pytest.mark.parametrize(("purpose", "most_s"), [("query", 0.5), ("passage", 1.0)])
+def test_a_server_that_is_never_silent_and_never_ends_is_left(
+    endpoint: Endpoint,
+    asked: ServedEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    part: Literal["headers", "body"],
+    purpose: Purpose,
+    most_s: float,
+) -> None:
+    """A byte now and then is within every timeout of reading."""
+    monkeypatch.setattr("assise.search.meaning.served.TRIES", 2)
+    endpoint.drips, asked.timeout_s = part, 0.5
+    started = monotonic()
+    with pytest.raises(EmbedderError, match="does not answer"):
+        asked.embed(["one"], purpose)
+    assert most_s <= monotonic() - started < most_s + 4
+
+
+def test_closing_ends_the_calls_of_other_threads(endpoint: Endpoint, asked: ServedEmbedder) -> None:
+    endpoint.drips = "body"
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(asked.embed, ["one"], "passage")
+        while not endpoint.asked:
+            sleep(0.01)
+        asked.close()
+        with pytest.raises(EmbedderError, match="does not answer"):
+            call.result(timeout=4)
 
 
 def test_vectors_of_another_length_are_refused(endpoint: Endpoint, asked: ServedEmbedder) -> None:

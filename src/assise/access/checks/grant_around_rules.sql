@@ -3,7 +3,7 @@ WITH RECURSIVE bound AS (
     SELECT oid, quote_ident(rolname) AS name FROM pg_roles WHERE rolname = ANY (%(bound)s)
 ), ruled AS (
     SELECT oid, relowner, true AS is_root FROM pg_class
-    WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relname = ANY (%(ruled)s)
+    WHERE oid IN (SELECT to_regclass(name) FROM unnest(%(ruled)s::text[]) AS name)
     UNION
     SELECT inhrelid, relowner, false FROM ruled JOIN pg_inherits ON inhparent = ruled.oid
 ), found AS (

@@ -1,7 +1,7 @@
 -- A view of ruled tables that reads them with its owner's rights, or a materialized view of them that a user reads.
 WITH RECURSIVE ruled AS (
     SELECT oid, relowner FROM pg_class
-    WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relname = ANY (%(ruled)s)
+    WHERE oid IN (SELECT to_regclass(name) FROM unnest(%(ruled)s::text[]) AS name)
 ), above AS (
     SELECT oid AS relation, oid AS base FROM ruled
     UNION

@@ -39,31 +39,6 @@ SELECT EXISTS (SELECT FROM assise.rule)
 DROP TABLE assise.rule;
 DROP FUNCTION IF EXISTS assise.rule_definition(regnamespace)
 
--- present --
--- What the catalog has of what rules make: kind, table and name.
-WITH space AS (
-    SELECT oid, CASE nspname WHEN %(schema)s THEN '' ELSE nspname || '.' END AS start FROM pg_namespace
-    WHERE nspname = %(schema)s OR nspname = ANY (SELECT split_part(name, '.', 1) FROM unnest(%(tables)s::text[]) AS name)
-), ours AS (
-    SELECT c.oid, start || relname AS name, relowner, relrowsecurity, relforcerowsecurity
-    FROM pg_class AS c JOIN space ON space.oid = relnamespace WHERE relkind IN ('r', 'p') AND start || relname = ANY (%(tables)s)
-)
-SELECT 'column', name, attname::text FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
-UNION ALL
-SELECT 'table', '', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind IN ('r', 'p')
-UNION ALL
-SELECT 'owner', name, pg_get_userbyid(relowner)::text FROM ours
-UNION ALL
-SELECT 'security', name, name || CASE WHEN relforcerowsecurity THEN ' forced' ELSE '' END FROM ours WHERE relrowsecurity
-UNION ALL
-SELECT 'trigger', name, tgname::text FROM ours JOIN pg_trigger ON tgrelid = ours.oid WHERE tgenabled = 'O'
-UNION ALL
-SELECT 'policy', name, polname::text FROM ours JOIN pg_policy ON polrelid = ours.oid
-UNION ALL
-SELECT 'index', name, i.relname::text FROM ours JOIN pg_index ON indrelid = ours.oid JOIN pg_class AS i ON i.oid = indexrelid
-UNION ALL
-SELECT 'function', '', start || proname FROM pg_proc JOIN space ON space.oid = pronamespace
-
 -- roles --
 -- Roles of these names: whether Assise made each, and whether no rule binds it.
 SELECT rolname::text AS name, shobj_description(oid, 'pg_authid') IS NOT DISTINCT FROM %(comment)s AS is_ours,

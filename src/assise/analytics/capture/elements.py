@@ -1,4 +1,4 @@
-"""The events of a body, one after the other: only one of them is held as objects at a time."""
+"""The events of a body: a short one is read at once, of a long one a single event is held at a time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from json import JSONDecodeError, JSONDecoder
+
+from pydantic_core import from_json
 
 from assise.errors import RequestError
 
@@ -26,6 +28,33 @@ def read_events(text: str, take: Callable[[object], None]) -> dict[str, object]:
     Raises:
         RequestError: it is no JSON, or too large.
     """
+    found, fields = _read_short(text), dict[str, object]()
+    if isinstance(found, dict):
+        batch = found.get("batch")
+        fields = found
+        found = [found]
+        if isinstance(batch, list):
+            del fields["batch"]
+            found = batch
+    if not isinstance(found, list) or len(found) > MAX_EVENTS:
+        return _read_long(text, take)
+    for each in found:
+        take(each)
+    return fields
+
+
+def _read_short(text: str) -> object:
+    """What a short text holds, by a parser that takes less; None where it declines."""
+    if len(text) > MAX_EVENT or text.count('"batch"') > 1:
+        return None
+    try:
+        found: object = from_json(text, allow_inf_nan=False, cache_strings="keys")
+    except ValueError:
+        return None
+    return found
+
+
+def _read_long(text: str, take: Callable[[object], None]) -> dict[str, object]:
     reader = _Reader(text)
     if reader.peek() == "[":
         reader.read_array(take)

@@ -9,7 +9,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from json import JSONEncoder
 from typing import NamedTuple
-from uuid import UUID, uuid4
+from uuid import UUID, SafeUUID, uuid4
+
+from pydantic_core import to_json
 
 from assise.analytics.capture.elements import read_events
 from assise.analytics.capture.times import AHEAD, correct, read_time
@@ -211,14 +213,25 @@ def _write_id(person: object) -> str:
     """The text of an id, which old clients send as a number too; empty where there is none."""
     if person is None:
         return ""
-    return person if isinstance(person, str) else _encode(person)
+    return person if isinstance(person, str) else _ENCODER.encode(_clean_value(person))
 
 
 def _read_uuid(value: object) -> UUID | None:
+    if not isinstance(value, str) or len(value) >= 50:
+        return None
+    digits = value.replace("-", "")
     try:
-        return UUID(value) if isinstance(value, str) and len(value) < 50 else None
+        return _make_uuid(int(digits, 16)) if len(digits) == 32 else UUID(value)
     except ValueError:
         return None
+
+
+def _make_uuid(number: int) -> UUID:
+    """A uuid by its fields: its constructor takes as long as reading the event."""
+    made = UUID.__new__(UUID)
+    object.__setattr__(made, "int", number)
+    object.__setattr__(made, "is_safe", SafeUUID.unknown)
+    return made
 
 
 def shorten(text: str) -> str:
@@ -232,10 +245,8 @@ def shorten(text: str) -> str:
 def _encode(value: object) -> str:
     """JSON that jsonb can hold: without NUL, halves of characters and infinite numbers."""
     try:
-        text = _ENCODER.encode(value)
-        if not text.isascii():
-            text.encode()
-    except (ValueError, UnicodeEncodeError):
+        text = to_json(value, inf_nan_mode="null").decode()
+    except ValueError:
         return _ENCODER.encode(_clean_value(value))
     return _ENCODER.encode(_clean_value(value)) if "\\u0000" in text else text
 
@@ -253,7 +264,7 @@ def _clean_value(value: object) -> object:
 
 
 def _clean(text: str) -> str:
-    if text.isascii() and "\0" not in text:
+    if text.isprintable():
         return text
     return (
         text.replace("\0", "\ufffd").encode("utf-16", "surrogatepass").decode("utf-16", "replace")

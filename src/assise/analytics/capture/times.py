@@ -17,13 +17,13 @@ _MILLISECONDS = 10**11
 def read_time(value: object) -> dt.datetime | None:
     """A time in ISO 8601, or a number since 1970; None where it is none."""
     try:
+        if type(value) is str and value[-6:] == "+00:00":
+            return dt.datetime.fromisoformat(value)
         if isinstance(value, bool) or value is None:
             return None
         if isinstance(value, int | float):
             seconds = value / 1000 if abs(value) > _MILLISECONDS else value
             return dt.datetime.fromtimestamp(seconds, dt.UTC) if isfinite(value) else None
-        if type(value) is str and value[-6:] == "+00:00":
-            return dt.datetime.fromisoformat(value)
         text = str(value).strip()
         if text.isdecimal() and len(text) > 8:
             return read_time(int(text[:20]))

@@ -1,20 +1,22 @@
 -- track --
--- Keep events that are not known yet; how many.
+-- Keep events that are not known yet; how many. Each value of a field has a mark before it.
 SELECT assise.analytics_track(
-    %(uuids)b::uuid[], %(events)b::text[], %(ids)b::text[], %(ats)b::timestamptz[], %(sents)b::text[],
-    %(sessions)s::text[], %(traffics)b::text[], %(properties)b::text[]
+    %(uuids)b::uuid[], (string_to_array(%(events)s, %(mark)s))[2:], (string_to_array(%(ids)s, %(mark)s))[2:],
+    %(ats)b::timestamptz[], (string_to_array(%(sents)s, %(mark)s))[2:], (string_to_array(%(sessions)s, %(mark)s, ''))[2:],
+    (string_to_array(%(traffics)s, %(mark)s))[2:], (string_to_array(%(properties)s, %(mark)s))[2:]
 ) AS kept
 
 -- track_history --
 -- Keep events of before that are not known yet; how many.
 SELECT assise.analytics_track(
-    %(uuids)b::uuid[], %(events)b::text[], %(ids)b::text[], %(ats)b::timestamptz[], %(sents)b::text[],
-    %(sessions)s::text[], %(traffics)b::text[], %(properties)b::text[], true
+    %(uuids)b::uuid[], (string_to_array(%(events)s, %(mark)s))[2:], (string_to_array(%(ids)s, %(mark)s))[2:],
+    %(ats)b::timestamptz[], (string_to_array(%(sents)s, %(mark)s))[2:], (string_to_array(%(sessions)s, %(mark)s, ''))[2:],
+    (string_to_array(%(traffics)s, %(mark)s))[2:], (string_to_array(%(properties)s, %(mark)s))[2:], true
 ) AS kept
 
 -- count_new --
 -- How many of some events of before would be kept.
-SELECT count(DISTINCT uuid) FROM unnest(%(uuids)s::uuid[], %(ids)s::text[], %(ats)s::timestamptz[]) AS g (uuid, distinct_id, at)
+SELECT count(DISTINCT uuid) FROM unnest(%(uuids)s::uuid[], (string_to_array(%(ids)s, %(mark)s))[2:], %(ats)s::timestamptz[]) AS g (uuid, distinct_id, at)
 WHERE NOT EXISTS (SELECT FROM assise.analytics_seen AS s WHERE s.uuid = g.uuid)
     AND NOT EXISTS (SELECT FROM assise.analytics_erased AS x WHERE x.id = sha256(convert_to(g.distinct_id, 'UTF8')) AND g.at <= x.at)
 
@@ -42,14 +44,6 @@ SELECT count(*) AS found FROM found
 -- Which of some uuids were noted.
 SELECT uuid FROM pg_temp.analytics_stored WHERE uuid = ANY (%(uuids)s::uuid[])
 
--- partitions --
--- Make the partitions of the next months.
-SELECT assise.analytics_partitions()
-
--- partitions_of --
--- Make the partitions of the months of some times.
-SELECT assise.analytics_partitions(%(months)s::timestamptz[])
-
 -- has_objects --
 -- Whether there is an event.
 SELECT EXISTS (SELECT FROM assise.analytics_events)
@@ -65,15 +59,17 @@ DROP TABLE assise.analytics_events, assise.analytics_seen, assise.analytics_iden
     assise.analytics_subscription, assise.analytics_erased, assise.analytics_dropped, assise.analytics_total,
     assise.analytics_object, assise.analytics_session, assise.analytics_cell, assise.analytics_zone;
 DROP SEQUENCE assise.analytics_event_number, assise.analytics_person_number;
-DROP FUNCTION assise.analytics_track, assise.analytics_partitions, assise.analytics_drop_old, assise.analytics_count, assise.analytics_recount
+DROP FUNCTION assise.analytics_track, assise.analytics_count, assise.analytics_recount
 
 -- forget_seen --
 -- Forget the uuids of events that came over 30 days ago.
 DELETE FROM assise.analytics_seen WHERE arrived < now() - interval '30 days'
 
--- drop_old --
--- Drop the partitions that are old enough; how many.
-SELECT assise.analytics_drop_old(%(keep)s::interval)
+-- note_dropped --
+-- Note that the events which arrived before a moment go, and until when they happened.
+WITH gone AS (DELETE FROM assise.analytics_dropped RETURNING at),
+    past AS (SELECT at FROM gone UNION ALL SELECT at FROM assise.analytics_events WHERE arrived < %(before)s)
+INSERT INTO assise.analytics_dropped SELECT max(at) FROM past HAVING max(at) IS NOT NULL
 
 -- oldest --
 -- The begin of the oldest month whose events are kept.
@@ -150,11 +146,15 @@ WITH tail AS ({tail}), unknown AS ({numbers})
 SELECT event, day, sum(n)::bigint AS events, coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL), '{{}}') AS persons,
     coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL AND is_user), '{{}}') AS users
 FROM (
-    SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day,
-        CASE WHEN has_person THEN coalesce(i.person, u.person) END AS person, count(*) AS n, bool_or(traffic = 'person') AS is_user
-    FROM tail LEFT JOIN assise.analytics_identity AS i ON has_person AND md5(i.distinct_id) = md5(tail.distinct_id)
-    LEFT JOIN unknown AS u ON has_person AND u.id = tail.distinct_id
-    WHERE traffic IN ('person', 'anonymous', 'system') GROUP BY 1, 2, 3
+    SELECT event, day, n, is_user, coalesce(i.person, u.person) AS person
+    FROM (
+        SELECT distinct_id, event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day,
+            traffic <> 'system' AS is_somebody, count(*) AS n, bool_or(traffic = 'person') AS is_user
+        FROM tail WHERE traffic IN ('person', 'anonymous', 'system') GROUP BY 1, 2, 3, 4
+    ) AS did
+    LEFT JOIN assise.analytics_identity AS i ON is_somebody AND md5(i.distinct_id) = md5(did.distinct_id)
+        AND lower(btrim(btrim(btrim(i.distinct_id), '''"'''))) <> ALL (%(shared)s::text[])
+    LEFT JOIN unknown AS u ON is_somebody AND u.id = did.distinct_id AND lower(btrim(btrim(btrim(u.id), '''"'''))) <> ALL (%(shared)s::text[])
 ) AS found GROUP BY 1, 2
 
 -- unknown --
@@ -164,9 +164,11 @@ SELECT id AS distinct_id, person FROM ({numbers}) AS numbered WHERE id = ANY (%(
 
 -- add_identities --
 -- Give the ids of events persons. Who was tracked by the application itself is a user, unless merges of the same events have to come before.
-WITH given AS (
+WITH did AS MATERIALIZED (
     SELECT distinct_id AS id, coalesce(bool_or(%(alone)s AND traffic = 'person' AND properties ->> '$lib' = 'assise'), false) AS own
-    FROM ({tail}) AS tail WHERE has_person GROUP BY 1
+    FROM ({tail}) AS tail WHERE traffic IN ('person', 'anonymous') GROUP BY 1
+), given AS (
+    SELECT id, own FROM did WHERE lower(btrim(btrim(btrim(id), '''"'''))) <> ALL (%(shared)s::text[])
     UNION ALL SELECT unnest(%(ids)s::text[]), false
 ), found AS (
     SELECT id, own, i.person FROM (SELECT id, bool_or(own) AS own FROM given GROUP BY 1) AS given
@@ -407,9 +409,9 @@ ON CONFLICT (load, position) DO UPDATE SET kind = excluded.kind, "table" = exclu
     create_sql = excluded.create_sql, drop_sql = excluded.drop_sql
 
 -- counting --
--- The triggers that count, of the tables of a schema: table and name.
-SELECT c.relname::text AS "table", tgname::text AS name FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid
-WHERE tgfoid IN ('assise.analytics_count'::regproc, 'assise.analytics_recount'::regproc) AND tgenabled = 'O' AND relnamespace = to_regnamespace(quote_ident(%(schema)s))
+-- How many triggers of some tables count.
+SELECT count(*) FROM pg_trigger JOIN unnest(%(tables)s::text[]) AS name ON tgrelid = to_regclass(name)
+WHERE tgfoid IN ('assise.analytics_count'::regproc, 'assise.analytics_recount'::regproc) AND tgenabled = 'O'
 
 -- empty_total --
 -- Forget the total of a table, which is counted anew.

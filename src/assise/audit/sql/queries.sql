@@ -26,22 +26,14 @@ SELECT EXISTS (SELECT FROM assise.audit_load)
 -- Drop the table of loads, when none is audited.
 DROP TABLE assise.audit_load
 
--- present --
--- What the catalog has of a log: kind and name of tables and functions in its schema, and all triggers of ours.
-SELECT 'table', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'p'
-UNION ALL
-SELECT 'table', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'r'
-UNION ALL
-SELECT 'function', proname::text FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s))
-
 -- grants --
 -- The statements that take from a new table what default privileges have given others than its owner.
 SELECT DISTINCT format('REVOKE ALL ON %%1$s FROM %%2$s', c.oid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
 FROM pg_class AS c, aclexplode(relacl) AS a WHERE c.oid = to_regclass(%(table)s) AND a.grantee <> relowner
 
--- triggers --
--- Which of our triggers a table has, that fire.
-SELECT tgname::text FROM pg_trigger WHERE tgrelid = to_regclass(%(table)s) AND tgenabled = 'O' AND tgname LIKE '\_audit\_%%'
+-- since --
+-- When the oldest line was written; nothing where there is none.
+SELECT at FROM {log} ORDER BY xid, id LIMIT 1
 
 -- last_seal --
 -- The last seal.

@@ -25,12 +25,3 @@ SELECT EXISTS (SELECT FROM assise.cache_load)
 -- drop_objects --
 -- Drop the table of loads, when none has an outbox.
 DROP TABLE assise.cache_load
-
--- present --
--- What the catalog has in a schema: kind, table and name.
-SELECT 'table', '', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind IN ('r', 'p')
-UNION ALL
-SELECT 'function', '', proname::text FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s))
-UNION ALL
-SELECT 'trigger', relname::text, tgname::text FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid
-WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND tgenabled = 'O'

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from assise.manifest.keys import NULL, Key, Tables
+from assise.manifest.layout import IS_EMPTY, IS_NULL, MISSING
 from assise.manifest.paths import check_path, parse_path
 from assise.manifest.problems import Place, Problem
 from assise.wording import nearest, show
 
-MISSING, IS_NULL, IS_EMPTY, IS_DOCUMENT = "missing", "null", "[]", "{}"
 _OF_COLUMNS, _OF_TABLES = (MISSING, IS_NULL), (MISSING, IS_NULL, IS_EMPTY)
 
 

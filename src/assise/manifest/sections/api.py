@@ -69,7 +69,7 @@ def _is_written(access: Access) -> bool:
 def _check_api(place: Place, api: Api, tables: Tables) -> Iterator[Problem]:
     name = place[1]
     table, access = tables[name], ACCESS.of(tables[name])
-    if not re.fullmatch(_NAME, name):
+    if not re.fullmatch(rf"({_NAME}\.)?{_NAME}", name):
         remedy = "Begin with a letter a-z or _; then letters, digits, _ and -."
         yield Problem(place, f"{show(name)} cannot stand in a path", remedy=remedy)
     if access is None or access.nobody:

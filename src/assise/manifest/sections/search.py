@@ -180,10 +180,19 @@ SEARCH = Key(
             "exact": {
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]
             },
-            "weights": {"type": "object", "additionalProperties": {"type": "number"}},
+            "weights": {
+                "type": "object",
+                "description": "what columns count, such as {title: 3}",
+                "additionalProperties": {"type": "number"},
+            },
             "statistics": {"enum": ["table", "tenant"]},
             "synonyms": {"type": "string"},
-            "boost": {"type": "object", "additionalProperties": {"type": "string"}},
+            "boost": {
+                "type": "object",
+                "description": "a column of moments, and the time after which it counts half,"
+                " such as {updated_at: 30 days}",
+                "additionalProperties": {"type": "string"},
+            },
         },
     },
     written=lambda _place, search, _tables: search.model_dump(mode="json", exclude_unset=True),

@@ -271,6 +271,11 @@ AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datid = d.oid)
 -- How a table is cut into partitions, empty where it is not; nothing where there is no such table.
 SELECT coalesce(pg_get_partkeydef(oid), '') FROM pg_class WHERE oid = to_regclass(%(table)s)
 
+-- bounds_check --
+-- The check of a table that is to be cut and is not yet, and whether its rows were checked.
+SELECT pg_get_constraintdef(c.oid), convalidated FROM pg_constraint AS c JOIN pg_class AS t ON t.oid = conrelid
+WHERE conrelid = to_regclass(%(table)s) AND conname = %(name)s AND contype = 'c' AND relkind = 'r'
+
 -- partitions --
 -- The partitions of a table: name, bounds, and whether one is being detached.
 SELECT relname::text, pg_get_expr(relpartbound, oid), inhdetachpending
@@ -322,3 +327,31 @@ WHERE i.oid = to_regclass(%(index)s) AND NOT EXISTS (
 -- The partitions of a table, and whether each has a constraint of a name that is valid; NULL where it has none.
 SELECT p.oid::regclass::text, convalidated FROM pg_inherits JOIN pg_class AS p ON p.oid = inhrelid
 LEFT JOIN pg_constraint ON conrelid = p.oid AND quote_ident(conname) = %(name)s WHERE inhparent = to_regclass(%(table)s) ORDER BY 1
+
+-- managed --
+-- What the catalog has of what is managed: kind, table and name, those of a schema also without it.
+WITH space AS (
+    SELECT oid, nspname || '.' AS start FROM pg_namespace WHERE nspname = ANY (%(schemas)s)
+    UNION ALL
+    SELECT oid, '' FROM pg_namespace WHERE nspname = %(schema)s
+), relation AS (
+    SELECT c.oid, start || relname AS name, relowner, relrowsecurity, relforcerowsecurity
+    FROM pg_class AS c JOIN space ON space.oid = relnamespace WHERE relkind IN ('r', 'p')
+), ours AS (
+    SELECT * FROM relation WHERE name = ANY (%(tables)s)
+)
+SELECT 'table', '', name FROM relation
+UNION ALL
+SELECT 'column', name, attname::text FROM ours JOIN pg_attribute ON attrelid = ours.oid WHERE attnum > 0 AND NOT attisdropped
+UNION ALL
+SELECT 'owner', name, pg_get_userbyid(relowner)::text FROM ours
+UNION ALL
+SELECT 'security', name, name || CASE WHEN relforcerowsecurity THEN ' forced' ELSE '' END FROM ours WHERE relrowsecurity
+UNION ALL
+SELECT 'trigger', name, tgname::text FROM ours JOIN pg_trigger ON tgrelid = ours.oid WHERE tgenabled = 'O'
+UNION ALL
+SELECT 'policy', name, polname::text FROM ours JOIN pg_policy ON polrelid = ours.oid
+UNION ALL
+SELECT 'index', name, i.relname::text FROM ours JOIN pg_index ON indrelid = ours.oid JOIN pg_class AS i ON i.oid = indexrelid
+UNION ALL
+SELECT 'function', '', start || proname FROM pg_proc JOIN space ON space.oid = pronamespace

@@ -14,8 +14,7 @@ from assise.documents.extjson_reader import Json, dbref_order, read_wrapper
 from assise.documents.kinds import ARRAY, DOCUMENT, NULL
 from assise.documents.writer import Element, write_array, write_document
 from assise.errors import CellError, ExtendedJsonError
-from assise.manifest.layout import ColumnLayout
-from assise.manifest.sections.absent import IS_DOCUMENT, IS_NULL
+from assise.manifest.layout import IS_DOCUMENT, IS_NULL, ColumnLayout
 from assise.rows.extra import (
     ELEMENT,
     MISSING,

@@ -24,7 +24,7 @@ from assise.documents.reader import (
     open_document,
 )
 from assise.errors import InvalidBsonError
-from assise.manifest.sections.absent import IS_DOCUMENT, IS_EMPTY, IS_NULL
+from assise.manifest.layout import IS_DOCUMENT, IS_EMPTY, IS_NULL
 from assise.rows.columns import LEVEL_BITS, READ, Places, code_of
 from assise.rows.counts import CountingWriters
 from assise.rows.document.cells import (

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from assise.documents.extjson import JsonWriter
-from assise.manifest.layout import ColumnLayout
-from assise.manifest.sections.absent import IS_DOCUMENT, MISSING
+from assise.manifest.layout import IS_DOCUMENT, MISSING, ColumnLayout
 from assise.rows.tree import Level, Tree
 from assise.types.codec import Codec
 

@@ -8,7 +8,7 @@ from assise.schema.access import AccessRules
 from assise.schema.managed import Managed, drop_of
 from assise.schema.roles import role_name
 from assise.schema.search.searched import Searched
-from assise.schema.sql import quote
+from assise.schema.sql import quote, quote_table
 
 _EVENTS = {
     "INSERT": "REFERENCING NEW TABLE AS added ",
@@ -30,7 +30,7 @@ def own(rules: AccessRules, what: str) -> list[str]:
 
 def make_function(rules: AccessRules, name: str, arguments: str, text: str) -> Managed:
     """A function of the owner, which nobody else may call yet; `text` creates it."""
-    function = f"{quote(rules.schema, name)}({arguments})"
+    function = f"{quote_table(rules.schema, name)}({arguments})"
     create = [
         text,
         *own(rules, f"FUNCTION {function}"),
@@ -44,7 +44,7 @@ def grant_functions(rules: AccessRules, functions: Mapping[str, str]) -> Iterato
     if not has_owner(rules):
         return
     for name, arguments in functions.items():
-        function = f"{quote(rules.schema, name)}({arguments})"
+        function = f"{quote_table(rules.schema, name)}({arguments})"
         for role in ("app", "admin"):
             to = quote(role_name(rules.prefix, role))
             create = f"GRANT EXECUTE ON FUNCTION {function} TO {to}"
@@ -54,7 +54,7 @@ def grant_functions(rules: AccessRules, functions: Mapping[str, str]) -> Iterato
 def list_triggers(table: Searched, function: str, *, before: str = "") -> Iterator[Managed]:
     """The triggers that call a function of a table after changes; `before` begins their names."""
     for event, tables in _EVENTS.items():
-        name = table.made(f"{before}{event.lower()}")
+        name = table.bare(f"{before}{event.lower()}")
         create = (
             f"CREATE TRIGGER {quote(name)} AFTER {event} ON {table.place} {tables}"
             f"FOR EACH STATEMENT EXECUTE FUNCTION {table.quoted(function)}()"

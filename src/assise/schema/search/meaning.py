@@ -16,7 +16,7 @@ from assise.schema.guards import Condition, groups_name
 from assise.schema.managed import Managed
 from assise.schema.search.made import grant_functions, list_triggers, make_function, own
 from assise.schema.search.searched import Searched, fill, match_key, read_blocks
-from assise.schema.sql import qualify, quote, quote_text
+from assise.schema.sql import qualify, quote, quote_table, quote_text
 
 MEANING = read_blocks("meaning.sql")
 EMBEDDING = read_blocks("embed.sql")
@@ -25,12 +25,14 @@ FUNCTION = "search_by_meaning"
 BY_MEANING = "text, text, text[], integer, jsonb, text, jsonb"
 MODEL = "search_model"
 SIMILAR = "search_similar"
+SPEND = "search_spend"
 CALLED = {
     FUNCTION: ("by_meaning", BY_MEANING),
     SIMILAR: ("similar", "text, jsonb, text[], integer, jsonb, double precision"),
     MODEL: ("model", ""),
+    SPEND: ("spend", "text, bigint, bigint"),
 }
-"""The functions that users call, each with its block and the types of its arguments."""
+"""The functions that applications call, each with its block and the types of its arguments."""
 
 SIGNATURES = {"withdraw": "text, jsonb[], boolean", "near": "text, text, integer, jsonb, jsonb"}
 MOST_COVERED = 1_300
@@ -70,6 +72,11 @@ class EmbeddedTable:
             return "true"
         return f"coalesce((SELECT ({self.embed.where}) FROM (SELECT {row}.*) AS x), false)"
 
+    @property
+    def read_condition(self) -> str:
+        """The statement that reads this of no row."""
+        return f"SELECT {self.is_wanted('t')} FROM {self.rows.place} AS t LIMIT 0"
+
     def scope_of(self, row: str) -> str:
         """Whose rows a row is found among: its table and owner; NULL where it is deleted."""
         begin = f"{quote_text(json.dumps(self.name, ensure_ascii=False))}::text"
@@ -97,7 +104,7 @@ class EmbeddedTable:
             return ""
         begin = quote_text(json.dumps(self.name, ensure_ascii=False))
         if condition.groups is not None:
-            function = quote(self.rules.schema, groups_name(condition.groups))
+            function = quote_table(self.rules.schema, groups_name(condition.groups))
             return f"ARRAY(SELECT {begin} || g::text FROM {function}() AS g)"
         kind = self.rules.types(self.name)[condition.column]
         return f"ARRAY[{begin} || {quote_setting(condition.setting, kind)}::text]"
@@ -206,7 +213,7 @@ class MeaningObjects:
         tables = self.rules.manifest.tables
         link = quote(find_link(child.name, table.name, tables) or "")
         function = child.made("meaning_up")
-        own = {"note_child": quote(self.rules.schema, function), "link": link}
+        own = {"note_child": quote_table(self.rules.schema, function), "link": link}
         own["place"] = table.rows.place
         yield self._function(function, "", MEANING["note_child"], {**parts, **own})
         yield from list_triggers(child, "meaning_up", before="meaning_up_")
@@ -271,7 +278,7 @@ def _list_parts(table: EmbeddedTable) -> dict[str, str]:
     same = " AND ".join(f"{one} IS NOT DISTINCT FROM {other}" for one, other in pairs)
     return {
         "name": quote_text(table.name),
-        "note": quote(table.rules.schema, table.made("note")),
+        "note": quote_table(table.rules.schema, table.made("note")),
         "key_of_t": table.key_of("t"),
         "scope_of_t": table.scope_of("t"),
         "scope_of_a": table.scope_of("a"),
@@ -288,7 +295,7 @@ def join_children(manifest: Manifest, table: str, schema: str | None) -> list[st
         rows, link = manifest.tables[child], find_link(child, table, manifest.tables) or ""
         moments = [name for name, each in rows.columns.items() if each.type == "timestamptz"]
         order = [*([] if rows.parent else moments[:1]), *rows.primary_key]
-        place = quote(schema, child) if schema else quote(child)
+        place = quote_table(schema, child)
         found.append(
             f"(SELECT string_agg(concat_ws(E'\\n', {', '.join(qualify('c', columns))}), E'\\n'"
             f" ORDER BY {', '.join(qualify('c', order))})"
@@ -299,7 +306,7 @@ def join_children(manifest: Manifest, table: str, schema: str | None) -> list[st
 
 def select_children(manifest: Manifest, table: str, schema: str | None) -> str:
     """The statement that reads these texts of the rows with `%(keys)s`, a JSON array of keys."""
-    place = quote(schema, table) if schema else quote(table)
+    place = quote_table(schema, table)
     text = (
         f"SELECT k.place AS _place, ARRAY[{', '.join(join_children(manifest, table, schema))}] AS texts"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
@@ -330,6 +337,7 @@ def write_statement(table: EmbeddedTable, name: str, passages: str = "") -> str:
         "passages": passages,
         "passages_text": quote_text(passages),
         "near_index": quote(f"{bare}_near"),
+        "near_place": quote(schema, f"{bare}_near"),
         "near_text": quote_text(quote(schema, f"{bare}_near")),
         "v": quote(table.vector),
     }

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from assise.manifest.model import Manifest
+from assise.manifest.names import split_table
 from assise.schema import search_text
 from assise.schema.access import AccessRules
 from assise.schema.managed import Managed
@@ -31,7 +32,7 @@ from assise.schema.search.searched import (
     sees_all,
 )
 from assise.schema.search.vocabulary import list_query_words
-from assise.schema.sql import quote, quote_list, quote_text
+from assise.schema.sql import quote, quote_list, quote_table, quote_text
 
 EXTENSIONS = search_text.EXTENSIONS
 SHARED = read_blocks("shared.sql")
@@ -64,7 +65,7 @@ SIGNATURES = {
     "index": "",
     "complete": "text, integer, text",
     "own": "",
-    "known": "text[], bigint[], bigint[], integer, text",
+    "known": "text[], bigint[], bigint[], integer",
     "begun": "text, integer",
     "has_words": "text[]",
     "nearest": "text, jsonb",
@@ -208,17 +209,17 @@ class _Objects:
             yield self._index(table, columns)
 
     def _index(self, table: Searched, columns: tuple[str, ...]) -> Managed:
-        name = table.made("visible")
+        name = table.bare("visible")
         live = self.rules.live(table.name).replace(" AND ", " WHERE ", 1)
         create = f"CREATE INDEX {quote(name)} ON {table.place} ({quote_list(columns)}){live}"
-        drop = f"DROP INDEX IF EXISTS {quote(self.schema, name)}"
+        drop = f"DROP INDEX IF EXISTS {table.quoted('visible')}"
         return Managed("index", table.name, name, create, drop)
 
     def _table(
         self, table: str, name: str, *statements: str, drops: list[str] | None = None
     ) -> Managed:
         """A table of ours; it goes by itself, since no table of users depends on it."""
-        place = quote(self.schema, name)
+        place = quote_table(self.schema, name)
         create = [*statements, *own(self.rules, f"TABLE {place}")]
         drop = [*(drops or []), f"DROP TABLE IF EXISTS {place}"]
         return Managed("table", table, name, ";\n".join(create), ";\n".join(drop))
@@ -252,7 +253,7 @@ def stands_alone(name: str) -> bool:
     """Whether no other table of ours is made again when this one is."""
     is_apart = name in LOG_TABLES or holds_meaning(name)
     own = ("_search_vocabulary_", "_search_synonyms_", "_search_owned_")
-    return is_apart or name.startswith(own)
+    return is_apart or split_table(name)[1].startswith(own)
 
 
 def _without_blocks(block: str) -> str:

@@ -8,7 +8,7 @@ from assise.errors import UsageError
 from assise.manifest.model import Manifest
 from assise.schema.access import AccessRules
 from assise.schema.search.searched import list_readable, match_key
-from assise.schema.sql import quote
+from assise.schema.sql import quote, quote_table
 from assise.wording import nearest
 
 
@@ -33,7 +33,7 @@ def order_hits(
     for name in [*(each.removeprefix("-") for each in sort), *([distinct] if distinct else [])]:
         if name not in types:
             raise UsageError(f"{table} has no column {name!r}", remedy=nearest(name, types))
-    place = quote(schema, table) if schema else quote(table)
+    place = quote_table(schema, table)
     order = [
         f"t.{quote(name.removeprefix('-'))} {'DESC' if name.startswith('-') else 'ASC'} NULLS LAST"
         for name in sort

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from assise.schema.guards import make_name
 from assise.schema.search import searched, vocabulary
 from assise.schema.search.searched import (
     Searched,
@@ -12,7 +13,7 @@ from assise.schema.search.searched import (
     quote_array,
     sees_all,
 )
-from assise.schema.sql import qualify, quote, quote_list, quote_text
+from assise.schema.sql import qualify, quote, quote_list, quote_table, quote_text
 
 MADE = "fresh pending terms rows blocks vocabulary index dense complete rank".split()
 MADE += "owned own known begun has_words nearest correct count_own synonyms also".split()
@@ -50,9 +51,9 @@ def _name_objects(table: Searched) -> dict[str, str]:
         "name": quote_text(table.name),
         "place": table.place,
         "place_text": quote_text(table.place),
-        "one": quote(table.rules.schema, table.function),
-        "batch": quote(table.made("batch")),
-        "counted": quote(table.made("counted")),
+        "one": quote_table(table.rules.schema, table.function),
+        "batch": quote(make_name("_search_batch", table.name)),
+        "counted": quote(make_name("_search_counted", table.name)),
     }
 
 
@@ -156,6 +157,7 @@ def _rank_rows(table: Searched) -> dict[str, str]:
         "is_tenant": "true" if table.search.statistics == "tenant" else "false",
         "live": quote_text(live),
         "rule": quote_text(rule),
+        "is_seen": f"CASE WHEN {sees_all(table.rules)} THEN {live} ELSE {rule} END",
         "sees_all": sees_all(table.rules),
         "row_score": quote_text(table.score_row("$7")),
         "row_score_static": table.score_row("_vector"),

@@ -10,14 +10,14 @@ from importlib.resources import files
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
-from assise.manifest.names import MAX_NAME_BYTES, shorten
+from assise.manifest.names import MAX_NAME_BYTES, shorten, split_table
 from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.search import SEARCH, Search
 from assise.schema.access import AccessRules
-from assise.schema.guards import make_name
+from assise.schema.guards import make_place, put_beside
 from assise.schema.resources import find_resource
 from assise.schema.roles import quote_role
-from assise.schema.sql import equate, qualify, quote, quote_text
+from assise.schema.sql import equate, qualify, quote, quote_table, quote_text
 from assise.wording import nearest
 
 LABELS = "ABCD"
@@ -55,7 +55,7 @@ class Searched:
     @cached_property
     def place(self) -> str:
         """The table itself."""
-        return quote(self.rules.schema, self.name)
+        return quote_table(self.rules.schema, self.name)
 
     @cached_property
     def key(self) -> dict[str, str]:
@@ -79,16 +79,21 @@ class Searched:
 
     @property
     def function(self) -> str:
-        """The name of the function that applications call."""
-        return f"search_{shorten(self.name, MAX_NAME_BYTES - len('search_'))}"
+        """The name of the function that applications call, as the manifest names tables."""
+        bare = shorten(split_table(self.name)[1], MAX_NAME_BYTES - len("search_"))
+        return put_beside(self.name, f"search_{bare}")
 
     def made(self, kind: str) -> str:
-        """The name of an index table, a trigger or a function of this table."""
-        return make_name(f"_search_{kind}", self.name)
+        """The name of an index table or a function of this table, as the manifest names tables."""
+        return make_place(f"_search_{kind}", self.name)
+
+    def bare(self, kind: str) -> str:
+        """The same without a schema, as an index or a trigger has it."""
+        return split_table(self.made(kind))[1]
 
     def quoted(self, kind: str) -> str:
         """The same, qualified."""
-        return quote(self.rules.schema, self.made(kind))
+        return quote_table(self.rules.schema, self.made(kind))
 
     @property
     def languages(self) -> str:
@@ -317,7 +322,7 @@ def count_values(manifest: Manifest, table: str, column: str, hits: str, schema:
     types = list_readable(AccessRules(manifest, schema or "public"), table)
     if column not in types:
         raise UsageError(f"{table} has no column {column!r}", remedy=nearest(column, types))
-    place, name = quote(schema, table) if schema else quote(table), quote(column)
+    place, name = quote_table(schema, table), quote(column)
     text = (
         f"SELECT t.{name}::text AS value, count(*) AS rows FROM \0 JOIN {place} AS t"
         f" ON {match_key(manifest, table, 's.key')} WHERE t.{name} IS NOT NULL"
@@ -329,7 +334,7 @@ def count_values(manifest: Manifest, table: str, column: str, hits: str, schema:
 def select_hits(manifest: Manifest, table: str, schema: str | None) -> str:
     """The statement that reads rows by `%(keys)s`, a JSON array of keys, which are arrays too."""
     types = list_readable(AccessRules(manifest, schema or "public"), table)
-    place = quote(schema, table) if schema else quote(table)
+    place = quote_table(schema, table)
     text = (
         f"SELECT k.place AS _place, {', '.join(qualify('t', types))}"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"

@@ -9,7 +9,7 @@ from assise.schema.access import quote_setting
 from assise.schema.guards import groups_name
 from assise.schema.search.searched import Searched, list_readable, quote_array, sees_all
 from assise.schema.search_text import FRENCH_STOPS, LANGUAGES
-from assise.schema.sql import quote, quote_text
+from assise.schema.sql import quote, quote_table, quote_text
 
 LONGEST = 100_000
 """Characters of a column whose words are learned."""
@@ -98,7 +98,7 @@ def list_own(table: Searched, everything: str = "ARRAY['']") -> str:
             value = quote_setting(condition.setting, types[condition.column])
             parts.append(f"ARRAY[{begin} || {value}::text]")
         else:
-            function = quote(rules.schema, groups_name(condition.groups))
+            function = quote_table(rules.schema, groups_name(condition.groups))
             parts.append(f"ARRAY(SELECT {begin} || g::text FROM {function}() AS g)")
     own = f"array_remove({' || '.join(parts)}, NULL)"
     return f"CASE WHEN {sees_all(rules)} THEN {everything} ELSE {own} END"

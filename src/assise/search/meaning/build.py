@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import cast
 
-from assise.errors import EmbedderError
+from assise.errors import EmbedderError, TargetError
 from assise.postgres import locks
 from assise.postgres.connection import Connection
 from assise.schema.search.made import has_owner
@@ -41,6 +41,12 @@ GRAPH = 50_000
 
 WIDEST = 4_000
 """Dimensions that an index of neighbours can have, of halfvec."""
+
+NEIGHBOUR_BYTES = 1_000
+"""What a passage takes in memory beside its vector while the index of neighbours is built."""
+
+OF_PASSAGES = 0.9
+"""Of the tokens of a day: the others are left to queries."""
 
 DEAD = 0.02
 """The share of dead passages from which on they are vacuumed: an index of neighbours finds them."""
@@ -228,9 +234,27 @@ class PassageBuilder:
             rows, _, _ = self._run(first, "size")[0]
         is_narrow = self.using.embedder.model.dimensions <= WIDEST
         if not has_graph and float(str(rows)) > GRAPH and is_narrow:
-            self.connection.execute("SET maintenance_work_mem = '256MB'")
-            self._run(first, "build_near")
+            self._build_graph(float(str(rows)))
+
+    def _build_graph(self, rows: float) -> None:
+        """Build the index of neighbours in memory: what does not fit makes it many times slower."""
+        first, dimensions = self.tables[0], self.using.embedder.model.dimensions
+        try:
+            self._run(first, "allow", memory=int(rows * (2 * dimensions + NEIGHBOUR_BYTES)))
+            try:
+                self._build_near()
+            except TargetError:
+                # Several processes share memory, of which containers may have little.
+                self.connection.execute("SET max_parallel_maintenance_workers = 0")
+                self._build_near()
+        finally:
+            self.connection.execute("RESET max_parallel_maintenance_workers")
             self.connection.execute("RESET maintenance_work_mem")
+
+    def _build_near(self) -> None:
+        """Make it anew: one whose making was stopped is left behind, and no query reads it."""
+        self._run(self.tables[0], "drop_near")
+        self._run(self.tables[0], "build_near")
 
     def _embed_table(self, table: EmbeddedTable) -> Spent:
         spent, after, size = Spent(), None, self.count_waiting(table)
@@ -320,10 +344,12 @@ class PassageBuilder:
         most = find_daily_tokens(embedder)
         if most is None:
             return
-        name, tokens = embedder.model.full_name, sum(map(count_tokens, texts))
-        if not self._run(table, "spend", model=name, tokens=tokens, most=most):
+        values = {"tokens": sum(map(count_tokens, texts)), "most": int(most * OF_PASSAGES)}
+        ((is_kept,),) = self._run(table, "spend", model=embedder.model.full_name, **values)
+        if not is_kept:
             raise EmbedderError(
-                f"the {most:,} tokens that {name} may be sent in a day are spent",
+                f"the {most:,} tokens that {embedder.model.full_name} may be sent in a day are"
+                " spent, but for those that queries keep",
                 remedy="What is embedded is kept: the same command goes on tomorrow (UTC), or with"
                 " more tokens_a_day in the manifest.",
             )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import CancelledError
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
 from itertools import chain
-from typing import Any
+from threading import Lock, Thread
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from assise import extras
@@ -17,6 +20,7 @@ from assise.manifest.sections.embedding import ServerModel
 from assise.search.meaning.embedder import EmbeddingModel, Purpose, Vector, normalize
 from assise.search.meaning.passages import count_tokens
 
+T = TypeVar("T")
 MODELS = {
     "text-embedding-ada-002": (1536, 0.10),
     "text-embedding-3-small": (1536, 0.02),
@@ -33,8 +37,55 @@ BATCH_TOKENS, BATCH_TEXTS = 100_000, 512
 QUERY_TIMEOUT_S = 10.0
 """Of a query, for which somebody waits: it is asked once, whenever the server wants the next call."""
 
+PATIENCE_S = 5.0
+"""Until connections are closed."""
+
 TRIES = 5
-"""Calls of one batch: the client waits longer before each, or as long as the server says."""
+"""Calls of one batch: the client waits longer before each, or as long as the server says. All of them
+together take as long as each of them may be silent."""
+
+
+class Caller:
+    """A client of openai for threads that wait: a server that sends a byte now and then is never
+    silent, and only a client with await can be told when to stop.
+    """
+
+    def __init__(self, client: Any) -> None:  # noqa: ANN401 - of a package that may be absent
+        self.client, self._loop = client, asyncio.new_event_loop()
+        self._thread = Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+
+    def run(self, call: Coroutine[object, object, T], patience_s: float) -> T:
+        """What a call gives.
+
+        Raises:
+            TimeoutError: it takes longer than that.
+        """
+
+        async def wait() -> T:
+            async with asyncio.timeout(patience_s):
+                return await call
+
+        future = asyncio.run_coroutine_threadsafe(wait(), self._loop)
+        try:
+            return future.result()
+        finally:
+            future.cancel()
+
+    def close(self) -> None:
+        """End the calls of other threads, close the connections, and end the thread."""
+        self.run(self._end(), PATIENCE_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        own = {asyncio.current_task()}
+        others = {each for each in asyncio.all_tasks() if each not in own}
+        for each in others:
+            each.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self.client.close()
 
 
 @dataclass
@@ -44,6 +95,8 @@ class ServedEmbedder:
     server: ServerModel
     key: str = ""
     timeout_s: float = 60.0
+    _opened: Caller | None = None
+    _lock: Lock = field(default_factory=Lock)
 
     @cached_property
     def model(self) -> EmbeddingModel:
@@ -72,9 +125,9 @@ class ServedEmbedder:
 
     def close(self) -> None:
         """Close the client's connections."""
-        client = vars(self).pop("_client", None)
-        if client is not None:
-            client.close()
+        caller, self._opened = self._opened, None
+        if caller is not None:
+            caller.close()
 
     @property
     def price(self) -> float | None:
@@ -86,33 +139,36 @@ class ServedEmbedder:
         """The server without what signs in there."""
         return urlsplit(self.server.base_url).netloc.rpartition("@")[2]
 
-    @cached_property
-    def _client(self) -> Any:  # noqa: ANN401
+    def _open(self) -> Caller:
         module = extras.load("openai", extra="openai")
-        return module.OpenAI(
-            base_url=self.server.base_url,
-            api_key=self.key or "none",
-            max_retries=TRIES - 1,
-            timeout=self.timeout_s,
-            # Texts go where the manifest says, and nowhere else.
-            http_client=module.DefaultHttpxClient(follow_redirects=False),
-        )
+        with self._lock:
+            if self._opened is None:
+                client = module.AsyncOpenAI(
+                    base_url=self.server.base_url,
+                    api_key=self.key or "none",
+                    # Texts go where the manifest says, and nowhere else.
+                    http_client=module.DefaultAsyncHttpxClient(follow_redirects=False),
+                )
+                self._opened = Caller(client)
+            return self._opened
 
     def _ask(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
-        client, wanted = self._client, self.server
+        caller, wanted = self._open(), self.server
         options: dict[str, object] = {}
         if wanted.model.startswith("text-embedding-3") and wanted.dimensions:
             options["dimensions"] = wanted.dimensions
         if wanted.has_purposes:
             options["extra_body"] = {"input_type": purpose}
-        if purpose == "query":
-            patience_s = min(self.timeout_s, QUERY_TIMEOUT_S)
-            client = client.with_options(timeout=patience_s, max_retries=0)
+        is_query = purpose == "query"
+        timeout_s = min(self.timeout_s, QUERY_TIMEOUT_S) if is_query else self.timeout_s
+        tries = 1 if is_query else TRIES
+        client = caller.client.with_options(timeout=timeout_s, max_retries=tries - 1)
+        asked = client.embeddings.create(
+            model=wanted.model, input=[*texts], encoding_format="float", **options
+        )
         errors = import_module("openai")
         try:
-            found = client.embeddings.create(
-                model=wanted.model, input=[*texts], encoding_format="float", **options
-            )
+            found = caller.run(asked, tries * timeout_s)
         except errors.AuthenticationError as error:
             raise self._fail("it refuses the key", "Set api_key in the manifest.") from error
         except errors.RateLimitError as error:
@@ -123,7 +179,7 @@ class ServedEmbedder:
             if 300 <= error.status_code < 400:
                 raise self._fail("it sends its callers elsewhere", _ADDRESS) from error
             raise self._fail(f"it answers {error.status_code}", _LATER) from error
-        except errors.OpenAIError as error:
+        except (errors.OpenAIError, TimeoutError, CancelledError) as error:
             raise self._fail("it does not answer", _LATER) from error
         except ValueError as error:
             raise self._fail("it answers with no vectors", _ADDRESS) from error

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import fsum
 from pathlib import Path
 from threading import Lock
@@ -14,11 +15,11 @@ from assise.errors import AssiseError, EmbedderError, UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.embedding import MEANING, Embed, Meaning
 from assise.postgres.asking import Asking
-from assise.schema.search.meaning import MODEL
+from assise.schema.search.meaning import MODEL, SPEND
 from assise.schema.sql import quote
-from assise.search.meaning.choose import open_embedder, read_embedder
+from assise.search.meaning.choose import find_daily_tokens, open_embedder, read_embedder
 from assise.search.meaning.embedder import Embedder, multiply, normalize, write_vector
-from assise.search.meaning.passages import compose, cut
+from assise.search.meaning.passages import compose, count_tokens, cut
 from assise.search.query import Embedding, Request
 
 NO_VECTOR = "the server has no pgvector, or nothing is embedded yet"
@@ -64,6 +65,28 @@ class Embedders:
                 embedder.close()
             self._opened.clear()
 
+    def spend(
+        self, manifest: Manifest, model: ActiveModel, texts: Sequence[str]
+    ) -> Callable[[str | None], Asking[None]] | None:
+        """What notes that texts are sent, of which the manifest says how many tokens may be in a day;
+        None where it does not. It is asked with the schema, in a transaction that ends before they are.
+
+        Raises:
+            EmbedderError: the model has failed just now, or cannot be run. UsageError: it is none
+            of the manifest's.
+        """
+        self._check(model.name)
+        most = find_daily_tokens(self.find(manifest, model))
+        if most is None:
+            return None
+        tokens = sum(map(count_tokens, texts))
+        return partial(spend_tokens, model=model.name, tokens=tokens, most=most)
+
+    def _check(self, name: str) -> None:
+        until, failed = self._failed.get(name, (0.0, None))
+        if failed is not None and monotonic() < until:
+            raise EmbedderError(failed.message, remedy=failed.remedy) from failed
+
     def embed_query(self, manifest: Manifest, model: ActiveModel, text: str) -> Embedding:
         """The vector of a query, by the model whose vectors queries read.
 
@@ -72,16 +95,13 @@ class Embedders:
         Raises:
             EmbedderError: the model cannot be run. UsageError: it is none of the manifest's.
         """
-        name = model.name
-        until, failed = self._failed.get(name, (0.0, None))
-        if failed is not None and monotonic() < until:
-            raise EmbedderError(failed.message, remedy=failed.remedy) from failed
+        self._check(model.name)
         try:
             (vector,) = self.find(manifest, model).embed([compose([text])], "query")
         except EmbedderError as error:
-            self._failed[name] = monotonic() + DOWN_S, error
+            self._failed[model.name] = monotonic() + DOWN_S, error
             raise
-        return Embedding(name, write_vector(vector))
+        return Embedding(model.name, write_vector(vector))
 
     def embed_texts(
         self, manifest: Manifest, model: ActiveModel, texts: Sequence[str]
@@ -143,6 +163,22 @@ def find_model(schema: str | None) -> Asking[ActiveModel | None]:
         return None
     row = rows[0]
     return ActiveModel(str(row["name"]), str(row["embedder"]), float(row["passage_middle"]))
+
+
+def spend_tokens(schema: str | None, *, model: str, tokens: int, most: int) -> Asking[None]:
+    """Note that so many tokens are sent to a model today, of `most` in all.
+
+    Raises:
+        EmbedderError: these would be too many.
+    """
+    name = quote(schema, SPEND) if schema else quote(SPEND)
+    values = {"model": model, "tokens": tokens, "most": most}
+    (kept,) = yield f"SELECT {name}(%(model)s, %(tokens)s, %(most)s) AS is_kept", values
+    if not kept["is_kept"]:
+        raise EmbedderError(
+            f"the {most:,} tokens that {model} may be sent in a day are spent",
+            remedy="Search by words until tomorrow (UTC), or allow more tokens_a_day in the manifest.",
+        )
 
 
 def needs_vector(request: Request) -> bool:

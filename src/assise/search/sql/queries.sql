@@ -26,17 +26,6 @@ SELECT EXISTS (SELECT FROM assise.search_object)
 -- Drop the table of what search has made, when no load is searched.
 DROP TABLE assise.search_object
 
--- present --
--- What the catalog has of what search makes: kind and name.
-SELECT 'table', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind IN ('r', 'p')
-UNION ALL
-SELECT 'index', relname::text FROM pg_class WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND relkind = 'i'
-UNION ALL
-SELECT 'function', proname::text FROM pg_proc WHERE pronamespace = to_regnamespace(quote_ident(%(schema)s))
-UNION ALL
-SELECT 'trigger', tgname::text FROM pg_trigger JOIN pg_class AS c ON c.oid = tgrelid
-WHERE relnamespace = to_regnamespace(quote_ident(%(schema)s)) AND tgenabled = 'O'
-
 -- vector --
 -- The schema of pgvector 0.7 or later, if it is installed.
 SELECT nspname::text FROM pg_extension JOIN pg_namespace AS n ON n.oid = extnamespace

@@ -319,8 +319,12 @@ UPDATE assise.born SET name = %(new)s WHERE load_id = %(load_id)s AND name = %(o
 DELETE FROM assise.born WHERE load_id = %(load_id)s AND name <> ALL (%(names)s::text[])
 
 -- load_schemas --
--- The schemas that were made for this load, that no other load uses and in which there is nothing but these tables.
-WITH named AS (SELECT to_regclass(name) AS id FROM unnest(%(tables)s::text[]) AS tables (name)),
+-- The schemas that were made for this load, that no other load uses and in which there is nothing but these tables and what parts have made.
+WITH named AS (
+    SELECT to_regclass(name) AS id FROM unnest(%(tables)s::text[]) AS tables (name)
+    UNION ALL
+    SELECT c.oid FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = relnamespace WHERE nspname || '.' || relname = ANY (%(made)s)
+),
 ours AS (SELECT id FROM named UNION ALL SELECT inhrelid FROM named JOIN pg_inherits ON inhparent = id)
 SELECT s.name FROM assise.schema AS s JOIN pg_namespace AS n ON nspname = s.name
 WHERE load_id = %(load_id)s AND pg_has_role(nspowner, 'USAGE')
@@ -328,6 +332,9 @@ WHERE load_id = %(load_id)s AND pg_has_role(nspowner, 'USAGE')
     AND NOT EXISTS (
         SELECT FROM pg_depend AS d WHERE refclassid = 'pg_namespace'::regclass AND refobjid = n.oid
             AND NOT EXISTS (SELECT FROM ours WHERE d.classid = 'pg_class'::regclass AND d.objid = id)
+            AND NOT EXISTS (
+                SELECT FROM pg_proc AS p WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND s.name || '.' || proname = ANY (%(made)s)
+            )
             AND NOT EXISTS (    -- the sequence of an identity
                 SELECT FROM pg_depend AS q JOIN ours ON q.refobjid = id
                 WHERE q.classid = d.classid AND q.objid = d.objid AND q.refclassid = 'pg_class'::regclass AND q.deptype IN ('a', 'i')

@@ -1,8 +1,9 @@
-"""Worker processes: chunks are handed out, results come back in the order of the chunks.
+"""Workers: chunks are handed out, results come back in the order of the chunks.
 
-A worker is a process that runs `assise.transfer.workers.worker`. It gets what it needs, secrets
-too, as lines over its standard input, never as arguments, and ends when that is closed: workers do
-not outlive the command, however it ends.
+The first worker is the command itself. Each other one is a process that runs
+`assise.transfer.workers.worker`. It gets what it needs, secrets too, as lines over its standard
+input, never as arguments, and ends when that is closed: workers do not outlive the command, however
+it ends.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from queue import SimpleQueue
@@ -28,78 +29,66 @@ PATIENCE_S = 5
 """Seconds to wait for workers to disconnect from the server."""
 
 BOOT = """
-import json, sys
+import gc, json, sys
+gc.set_threshold(200_000, 20, 20)
 line = sys.stdin.buffer.readline()
 if line.endswith(b"\\n"):
     sys.path[:] = json.loads(line)
     from assise.transfer.workers.worker import main
     main()
 """
-"""The program of a worker. Its first line is the path of imports.
+"""The program of a worker. Its first line is the path of imports. Garbage is rare: see `cli`.
 
 When the command is stopped before it has written that line, there is nothing to do.
 """
 
 
-class Inline:
-    """This process as its own and only worker."""
+class Workers:
+    """This process and worker processes beside it, `count` in all.
 
-    count = 1
+    The others have ended when the block ends. After an error they are of no use. Each starts with
+    the first tasks that are left for it, unless it was prepared.
+    """
 
     _work: Work
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def begin(self, work: Work) -> None:
-        """Do this work from now on."""
-        self._work = work
-
-    def rest(self) -> None:
-        """Do nothing: there is no session of its own to end."""
-
-    def run(self, tasks: Iterable[Task], *, bundle_bytes: int = 0) -> Iterator[tuple[Task, Result]]:
-        """Yield each task with its result; with `bundle_bytes` small tasks are done together."""
-        for bundle in bundle_tasks(tasks, bundle_bytes):
-            yield from zip(bundle, run_bundle(self._work, bundle), strict=True)
-
-
-class Pool:
-    """Worker processes, which have ended when the block ends. After an error it is of no use.
-
-    Each starts with the first tasks that are left for it.
-    """
-
     def __init__(self, count: int) -> None:
         self.count = count
-        self._workers = list[_Worker]()
+        self._others = list[_Worker]()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             stack.push(self.__exit__)
-            self._workers += (_Worker() for _ in range(self.count))
+            self._others += (_Worker() for _ in range(self.count - 1))
             stack.pop_all()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
-            for worker in self._workers:
+            for worker in self._others:
                 worker.close()
-        for worker in self._workers:
+        for worker in self._others:
             worker.end(patience_s=PATIENCE_S if kind is None else 0)
 
+    def prepare(self, work: str, count: int) -> None:
+        """Start what is missing of `count` workers, which will all be needed.
+
+        They import what this kind of work needs while this process does other things.
+        """
+        for worker in self._others[: max(0, count - 1)]:
+            worker.begin({"work": work})
+            worker.start()
+
     def begin(self, work: Work) -> None:
-        """Have every worker process make the same work anew, and do it from now on."""
-        description = work.describe()
-        for worker in self._workers:
+        """Do this work from now on; every worker process makes it anew."""
+        self._work = work
+        description = work.describe() if self._others else {}
+        for worker in self._others:
             worker.begin(description)
 
     def rest(self) -> None:
-        """End the sessions of the workers until they begin another work."""
-        for worker in self._workers:
+        """End the sessions of the worker processes until they begin another work."""
+        for worker in self._others:
             worker.begin({"work": "rest"})
 
     def run(self, tasks: Iterable[Task], *, bundle_bytes: int = 0) -> Iterator[tuple[Task, Result]]:
@@ -113,40 +102,68 @@ class Pool:
         numbered, taking = enumerate(bundle_tasks(tasks, bundle_bytes)), Lock()
         # A slot is a bundle that is taken and not yielded yet. A thread takes a slot before it takes
         # the next one, so that one slow chunk cannot fill the memory with results behind it.
-        slots = Semaphore(AHEAD * len(self._workers))
+        slots = Semaphore(AHEAD * self.count)
         outcomes: SimpleQueue[_Outcome] = SimpleQueue()
-        is_over = False
+        is_over = is_busy = False
 
-        # One thread for each worker. It reads `is_over` of the enclosing call, which sets it once
-        # and then gives a slot to every thread, so that none stays behind in acquire().
+        def take() -> tuple[int, list[Task] | None]:
+            # A generator cannot be advanced by two threads at once.
+            with taking:
+                return next(numbered, (-1, None))
+
+        # One thread for each other worker. It reads `is_over` of the enclosing call, which sets it
+        # once and then gives a slot to every thread, so that none stays behind in acquire().
         def serve(worker: _Worker) -> None:
             try:
                 while slots.acquire() and not is_over:
-                    # A generator cannot be advanced by two threads at once.
-                    with taking:
-                        number, bundle = next(numbered, (-1, None))
+                    number, bundle = take()
                     if bundle is None:
                         break
-                    results = worker.call(bundle)
-                    outcomes.put(_Done(number, _strip(bundle, results)))
+                    outcomes.put(_Done(number, _strip(bundle, worker.call(bundle))))
                 outcomes.put(None)
             except BaseException as error:  # noqa: BLE001
                 outcomes.put(error)
+                if is_busy:
+                    self._work.cancel()
 
-        for worker in self._workers:
-            Thread(target=serve, args=[worker], daemon=True).start()
+        threads = [Thread(target=serve, args=[worker], daemon=True) for worker in self._others]
+
+        # The first tasks are for this process, which has started already.
+        def work_here() -> bool:
+            nonlocal is_busy
+            number, bundle = take()
+            while threads:
+                threads.pop().start()
+            if bundle is None:
+                return False
+            is_busy = True
+            try:
+                outcomes.put(_Done(number, _strip(bundle, run_bundle(self._work, bundle))))
+            except AssiseError as error:
+                # Behind that of another worker, which has cancelled this work.
+                outcomes.put(error)
+            is_busy = False
+            return True
+
         try:
-            yield from self._in_order(outcomes, slots)
+            yield from self._in_order(outcomes, slots, work_here)
         finally:
             is_over = True
-            slots.release(len(self._workers))
+            slots.release(self.count)
 
     def _in_order(
-        self, outcomes: SimpleQueue[_Outcome], slots: Semaphore
+        self, outcomes: SimpleQueue[_Outcome], slots: Semaphore, work_here: Callable[[], bool]
     ) -> Iterator[tuple[Task, Result]]:
+        """Yield results; `work_here` does tasks in this process, and returns whether it had some."""
         waiting: dict[int, _Done] = {}
         idle = following = 0
-        while idle < len(self._workers):
+        is_working = True
+        while is_working or idle < len(self._others):
+            if is_working and outcomes.empty() and slots.acquire(blocking=False):
+                is_working = work_here()
+                if not is_working:
+                    slots.release()
+                continue
             outcome = outcomes.get()
             if isinstance(outcome, BaseException):
                 raise outcome
@@ -199,6 +216,15 @@ class _Worker:
         if self._process is not None:
             self._send(description)
 
+    def start(self) -> subprocess.Popen[bytes]:
+        """Start the process, if it does not run yet.
+
+        Raises:
+            WorkerError: it cannot be started, or the pool has ended.
+        """
+        with self._starting:
+            return self._process or self._start()
+
     def _start(self) -> subprocess.Popen[bytes]:
         if self._is_over:
             raise WorkerError("the pool of workers has ended")
@@ -238,8 +264,7 @@ class _Worker:
         """
         if all(task.is_end for task in tasks):
             return [{} for _ in tasks]
-        with self._starting:
-            process = self._process or self._start()
+        process = self.start()
         try:
             self._input.write(json.dumps({"tasks": len(tasks)}).encode() + b"\n")
             for task in tasks:
@@ -283,12 +308,3 @@ def _ending(code: int) -> str:
     if code == -9:
         return "it was killed, perhaps because memory was short"
     return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-Workers = Pool | Inline
-"""Who works on chunks."""
-
-
-def start_workers(count: int) -> Workers:
-    """Return that many workers; one is this process itself."""
-    return Pool(count) if count > 1 else Inline()

@@ -80,6 +80,9 @@ class Work(Protocol):
     def run_all(self, tasks: Sequence[Task]) -> list[Result]:
         """Do it on several small chunks together."""
 
+    def cancel(self) -> None:
+        """Stop what another thread does, where it waits for a server: it raises an error there."""
+
     def describe(self) -> Result:
         """Return what a worker process needs to do the same work: `work` names it."""
 

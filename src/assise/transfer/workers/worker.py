@@ -15,6 +15,7 @@ from queue import SimpleQueue
 from threading import Thread
 from time import sleep
 from traceback import print_exc
+from types import ModuleType
 from typing import BinaryIO
 
 from assise.errors import AssiseError
@@ -38,23 +39,24 @@ def main() -> None:
 
 def _answer() -> None:
     gc.freeze()
-    gc.set_threshold(200_000, 20, 20)
     # Answers get a descriptor of their own: whatever prints to stdout ends up in stderr.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     messages: SimpleQueue[Result | list[Task] | None] = SimpleQueue()
     Thread(target=_receive, args=[messages, sys.stdin.buffer], daemon=True).start()
     description: Result = {}
+    module: ModuleType
     work: Work | None = None
     with ExitStack() as session:
         while message := messages.get():
             if not isinstance(message, list):
                 session.close()
                 description, work = message, None
+                module = import_module(WORKS.get(message["work"], __name__))
                 continue
             try:
                 # Made with the first task, so that an error in making it is an answer, too.
-                work = work or _make_work(description, session)
+                work = work or module.make_work(description, session)
                 answer: Result = {"results": run_bundle(work, message)}
             except AssiseError as error:
                 answer = {"error": error.as_json()}
@@ -89,10 +91,5 @@ WORKS = {
 }
 """The module of each work, whose `make_work` makes it anew from its description.
 
-It is imported with the first task: a worker starts with what its work needs.
+It is imported with the description: a worker starts with what its work needs.
 """
-
-
-def _make_work(description: Result, session: ExitStack) -> Work:
-    work: Work = import_module(WORKS[description["work"]]).make_work(description, session)
-    return work

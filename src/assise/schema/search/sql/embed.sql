@@ -50,8 +50,7 @@ JOIN {place} AS t ON {key_of_t} = k.key::jsonb AND {is_key}
 SELECT DISTINCT ON (hash) hash, v::text FROM {passages} WHERE hash = ANY (%(hashes)s::bytea[]) ORDER BY hash, id
 
 -- spend --
-INSERT INTO {spent} AS s (model, day, tokens) SELECT %(model)s, (now() AT TIME ZONE 'UTC')::date, %(tokens)s WHERE %(tokens)s <= %(most)s
-ON CONFLICT (model, day) DO UPDATE SET tokens = s.tokens + excluded.tokens WHERE s.tokens + excluded.tokens <= %(most)s RETURNING s.tokens
+SELECT {spend}(%(model)s, %(tokens)s, %(most)s)
 
 -- keep_vectors --
 INSERT INTO {passages} (source, key, number, first, last, hash, is_stale, v)
@@ -81,7 +80,8 @@ FROM unnest(%(keys)s::text[], %(numbers)s::int4[], %(firsts)s::int4[], %(lasts)s
 JOIN {place} AS t ON {is_key}
 
 -- size --
-SELECT c.reltuples::float8, coalesce(pg_stat_get_dead_tuples(c.oid), 0)::float8, to_regclass({near_text}) IS NOT NULL
+SELECT c.reltuples::float8, coalesce(pg_stat_get_dead_tuples(c.oid), 0)::float8,
+    EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass({near_text}) AND indisvalid)
 FROM pg_class AS c WHERE c.oid = {passages_text}::regclass
 
 -- count_passages --
@@ -90,5 +90,15 @@ SELECT count(*), count(*) FILTER (WHERE is_stale) FROM {passages} WHERE source =
 -- analyze --
 VACUUM (ANALYZE) {passages}
 
+-- allow --
+-- What is asked for, up to half of what the server has for files; never less than it allows by itself.
+SELECT set_config('maintenance_work_mem', greatest(
+    pg_size_bytes(current_setting('maintenance_work_mem')),
+    least(%(memory)s, pg_size_bytes(current_setting('effective_cache_size')) / 2, 1024 * 2147483647::int8)
+) / 1024 || 'kB', false)
+
+-- drop_near --
+DROP INDEX CONCURRENTLY IF EXISTS {near_place}
+
 -- build_near --
-CREATE INDEX CONCURRENTLY IF NOT EXISTS {near_index} ON {passages} USING hnsw (v {v}.halfvec_ip_ops) WITH (m = 16, ef_construction = 100)
+CREATE INDEX CONCURRENTLY {near_index} ON {passages} USING hnsw (v {v}.halfvec_ip_ops) WITH (m = 16, ef_construction = 100)

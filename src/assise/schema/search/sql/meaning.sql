@@ -386,3 +386,15 @@ CREATE FUNCTION {model}() RETURNS TABLE (name text, embedder jsonb, passage_midd
 SET search_path = pg_catalog, pg_temp AS $body$
     SELECT m.name, m.embedder, m.passage_middle FROM {models} AS m WHERE m.is_active
 $body$
+
+-- spend --
+CREATE FUNCTION {spend}(of_model text, tokens int8, most int8) RETURNS bool LANGUAGE sql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp AS $body$
+    WITH kept AS (
+        INSERT INTO {spent} AS s (model, day, tokens)
+        SELECT m.name, (now() AT TIME ZONE 'UTC')::date, greatest($2, 0) FROM {models} AS m WHERE m.name = $1 AND $2 <= $3
+        ON CONFLICT (model, day) DO UPDATE SET tokens = s.tokens + excluded.tokens WHERE s.tokens + excluded.tokens <= $3
+        RETURNING true
+    )
+    SELECT EXISTS (SELECT FROM kept)
+$body$

@@ -125,7 +125,7 @@ $body$
 -- many --
 CREATE FUNCTION {many}(q text, tables text[] DEFAULT NULL, "limit" int4 DEFAULT 10, filters jsonb DEFAULT '{}', cursor text DEFAULT NULL, options jsonb DEFAULT '{}')
 RETURNS TABLE (place int4, "table" text, key jsonb, score float8, next text) LANGUAGE plpgsql STABLE SECURITY DEFINER
-SET search_path = pg_catalog, pg_temp AS $body$
+SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan AS $body$
 #variable_conflict use_variable
 DECLARE
     _known jsonb := {known};

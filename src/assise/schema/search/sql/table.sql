@@ -127,7 +127,9 @@ SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SE
 SET plan_cache_mode = force_generic_plan AS $body$
 DECLARE
     _last int4 := (SELECT max(number) / {size} FROM {rows} WHERE generation = g);
-    _from int4 := 0; _until int4 := 1;
+    -- Without a bound all rows of a block are looked at: the first of them give one, where most can be seen.
+    _from int4 := 0; _until int4 := CASE WHEN visible IS NULL OR owners IS NOT NULL THEN 0 ELSE 1 END;
+    _first_rows bit({size}) := overlay(repeat('0', {size}) PLACING repeat('1', 500) FROM 1)::bit({size});
     _theta float8 := 0; _limits {v}.vector; _above {v}.vector;
     _numbers int8[]; _scores float4[]; _size int8;
     _first int8[]; _score float4[];
@@ -142,10 +144,11 @@ BEGIN
         END IF;
         SELECT array_agg(s.block::int8 * {size} + c.o - 1), array_agg(c.x) INTO _numbers, _scores FROM (
             SELECT b.block, {v}.sum(b.weights::{v}.vector) AS scores FROM unnest(terms) AS u (term)
-            JOIN {blocks} AS b ON b.generation = g AND b.term = u.term AND b.block >= _from AND b.block < _until
+            JOIN {blocks} AS b ON b.generation = g AND b.term = u.term AND b.block >= _from AND b.block < greatest(_until, 1)
             GROUP BY b.block OFFSET 0
         ) AS s
-        CROSS JOIN LATERAL (SELECT {v}.binary_quantize(coalesce(s.scores OPERATOR({v}.-) _limits, s.scores)) AS higher OFFSET 0) AS h
+        CROSS JOIN LATERAL (SELECT {v}.binary_quantize(coalesce(s.scores OPERATOR({v}.-) _limits, s.scores)) AS higher OFFSET 0) AS a
+        CROSS JOIN LATERAL (SELECT CASE WHEN _until = 0 THEN a.higher & _first_rows ELSE a.higher END AS higher OFFSET 0) AS h
         CROSS JOIN LATERAL (
             SELECT coalesce(h.higher & ~{v}.binary_quantize(s.scores OPERATOR({v}.-) _above), h.higher) AS bits OFFSET 0
         ) AS q
@@ -197,7 +200,7 @@ BEGIN
             _numbers := _numbers[_size + 1:]; _scores := _scores[_size + 1:];
             _size := 4 * _size;
         END LOOP;
-        _from := _until; _until := _until + least(_until, 32);
+        _from := _until; _until := _until + least(greatest(_until, 1), 32);
     END LOOP;
     RETURN ARRAY(SELECT f FROM unnest(_best, _best_score) AS u (f, x) WHERE x > _theta);
 END
@@ -233,28 +236,27 @@ END
 $body$
 
 -- known --
-CREATE FUNCTION {known}(words text[], firsts int8[], lasts int8[], g int4, visible text) RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
+CREATE FUNCTION {known}(words text[], firsts int8[], lasts int8[], g int4) RETURNS SETOF jsonb LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $body$
+#variable_conflict use_column
 BEGIN
     -- The row that is named has the word as long as its entry is there: a change of its text takes the entry away.
-    RETURN QUERY EXECUTE $q$
-        SELECT r.key FROM unnest($1, $2, $3) WITH ORDINALITY AS u (word, first, last, n)
+    RETURN QUERY SELECT r.key FROM unnest(words, firsts, lasts) WITH ORDINALITY AS u (word, first, last, n)
         LEFT JOIN LATERAL (
             SELECT jsonb_build_array({w_keys}) AS key FROM {known_rows}
-            CROSS JOIN LATERAL (SELECT FROM $q$ || coalesce(visible, {place_text}) || $q$ AS t WHERE {same_t_w} OFFSET 0) AS t
-            LIMIT 1
-        ) AS r ON true ORDER BY u.n $q$
-    USING words, firsts, lasts, g;
+            CROSS JOIN LATERAL (
+                SELECT FROM {place} AS t WHERE {same_t_w} AND {is_seen} OFFSET 0
+            ) AS t LIMIT 1
+        ) AS r ON true ORDER BY u.n;
 END
 $body$
 
 -- own --
-CREATE FUNCTION {own}(OUT g int4, OUT owners text[], OUT visible text) LANGUAGE plpgsql STABLE
+CREATE FUNCTION {own}(OUT g int4, OUT owners text[]) LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $body$
 BEGIN
     SELECT s.generation INTO STRICT g FROM {state} AS s WHERE s.name = {name} AND s.is_active;
     owners := {owners};
-    visible := '(SELECT * FROM ' || {place_text} || ' WHERE ' || nullif(CASE WHEN {sees_all} THEN {live} ELSE {rule} END, 'true') || ')';
 END
 $body$
 
@@ -276,7 +278,7 @@ BEGIN
     ) AS c;
     RETURN QUERY SELECT u.spelling, u.n, k.key
     FROM unnest(_spellings, _counts) WITH ORDINALITY AS u (spelling, n, place)
-    JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
+    JOIN {known}(_words, _firsts, _lasts, _own.g) WITH ORDINALITY AS k (key, place) USING (place)
     WHERE k.key IS NOT NULL ORDER BY u.place;
 END
 $body$
@@ -297,7 +299,7 @@ BEGIN
     ) AS c;
     RETURN ARRAY(
         SELECT u.word FROM unnest(_words) WITH ORDINALITY AS u (word, place)
-        JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
+        JOIN {known}(_words, _firsts, _lasts, _own.g) WITH ORDINALITY AS k (key, place) USING (place)
         WHERE k.key IS NOT NULL
     );
 END
@@ -349,7 +351,7 @@ BEGIN
             SELECT CASE WHEN bool_or(tsvector_to_array({schema}.search_vector(u.spelling, {languages}, {languages}))
                 && ARRAY(SELECT jsonb_array_elements_text(readings))) OVER () THEN NULL ELSE u.spelling END
             FROM unnest(_words, _spellings, _errors) WITH ORDINALITY AS u (word, spelling, errors, place)
-            JOIN {known}(_words, _firsts, _lasts, _own.g, _own.visible) WITH ORDINALITY AS k (key, place) USING (place)
+            JOIN {known}(_words, _firsts, _lasts, _own.g) WITH ORDINALITY AS k (key, place) USING (place)
             WHERE k.key IS NOT NULL ORDER BY u.place LIMIT 1
         );
         EXIT WHEN _found <> '{}';
@@ -361,8 +363,9 @@ $body$
 -- correct --
 CREATE FUNCTION {correct}(asked jsonb) RETURNS jsonb LANGUAGE plpgsql STABLE
 SET search_path = pg_catalog, pg_temp AS $body$
+#variable_conflict use_column
 DECLARE
-    _visible text; _group jsonb; _word text; _best text; _lexemes jsonb; _is_known bool; _unknown int4 := 0;
+    _group jsonb; _word text; _readings tsquery; _best text; _lexemes jsonb; _unknown int4 := 0;
     _place int4; _found jsonb := '{}';
     _asked text[] := ARRAY(
         SELECT w FROM jsonb_array_elements_text(asked -> 'raw') WITH ORDINALITY AS r (w, n)
@@ -381,13 +384,11 @@ BEGIN
         CONTINUE WHEN NOT tsvector_to_array({schema}.search_vector(_word, {languages}, {languages}))
             && ARRAY(SELECT jsonb_array_elements_text(_group));
         -- Rows that have no entry in the vocabulary yet may have it.
-        SELECT o.visible INTO _visible FROM {own}() AS o;
-        EXECUTE $q$ SELECT EXISTS (
-            SELECT FROM (SELECT * FROM {fresh} AS f WHERE f.vector @@ $1 {by_key_f} OFFSET 0) AS f
-            CROSS JOIN LATERAL (SELECT FROM $q$ || coalesce(_visible, {place_text}) || $q$ AS t WHERE {same_t_f} OFFSET 0) AS t
-        ) $q$
-        INTO _is_known USING (SELECT string_agg({quote}(l), ' | ')::tsquery FROM jsonb_array_elements_text(_group) AS l);
-        CONTINUE WHEN _is_known;
+        SELECT string_agg({quote}(l), ' | ')::tsquery INTO _readings FROM jsonb_array_elements_text(_group) AS l;
+        CONTINUE WHEN EXISTS (
+            SELECT FROM (SELECT * FROM {fresh} AS f WHERE f.vector @@ _readings {by_key_f} OFFSET 0) AS f
+            CROSS JOIN LATERAL (SELECT FROM {place} AS t WHERE {same_t_f} AND {is_seen} OFFSET 0) AS t
+        );
         _unknown := _unknown + 1;
         EXIT WHEN _unknown > 10;
         _best := ({nearest}(_word, _group))[1];
@@ -604,12 +605,12 @@ BEGIN
         _plan := $q$
             SELECT {w_keys}, $q$ || {row_score} || $q$ AS score FROM {rows} AS f
             CROSS JOIN LATERAL (SELECT w.* FROM {rows} AS w WHERE {same_w_f} AND w.generation = $4 OFFSET 0) AS w
-            WHERE f.generation = $4 AND f.number = ANY ($5) AND $q$ || _fits || $q$
+            WHERE f.generation = $4 AND f.number = ANY ($5) AND $q$ || _fits || CASE WHEN _state.weighed > _state.sealed THEN $q$
             UNION ALL
             SELECT {w_keys}, $q$ || {row_score} || $q$ FROM (
                 SELECT w.* FROM {rows} AS w WHERE w.generation = $4 AND w.number >= $6 AND $q$ || _fits || $q$ OFFSET 0
             ) AS w
-            CROSS JOIN LATERAL (SELECT FROM $q$ || _visible || $q$ AS t WHERE {same_t_w} OFFSET 0) AS t $q$;
+            CROSS JOIN LATERAL (SELECT FROM $q$ || _visible || $q$ AS t WHERE {same_t_w} OFFSET 0) AS t $q$ ELSE '' END;
     ELSE
         PERFORM set_config('search.plan', 'rows', true);
         _plan := $q$
@@ -624,15 +625,18 @@ BEGIN
             CROSS JOIN LATERAL (SELECT w.* FROM {rows} AS w WHERE {same_t_w} AND w.generation = $4 AND w.vector @@ $9 AND $q$ || _fits || $q$ OFFSET 0) AS f
             CROSS JOIN LATERAL {fresh_score} AS c $q$;
     END IF;
+    IF EXISTS (SELECT FROM {fresh} AS w {by_key_w} LIMIT 1) THEN
+        _plan := _plan || $q$
+            UNION ALL
+            SELECT {f_keys}, c.score FROM (SELECT w.* FROM {fresh} AS w WHERE w.vector @@ $9 AND $q$ || _fits || $q$ {by_key_w} OFFSET 0) AS f
+            CROSS JOIN LATERAL (SELECT FROM $q$ || _visible || $q$ AS t WHERE {same_t_f} OFFSET 0) AS t
+            CROSS JOIN LATERAL {fresh_score} AS c $q$;
+    END IF;
     RETURN QUERY EXECUTE $q$
         SELECT jsonb_build_array({s_keys}), s.score, $q$ || {share} || $q$ FROM (SELECT {s_keys}, s.score FROM (
             SELECT {s_keys}, $q$ || {boosted} || $q$ AS score FROM (
             SELECT {s_keys}, max(s.score) AS score FROM (
             $q$ || _plan || $q$
-            UNION ALL
-            SELECT {f_keys}, c.score FROM (SELECT w.* FROM {fresh} AS w WHERE w.vector @@ $9 AND $q$ || _fits || $q$ {by_key_w} OFFSET 0) AS f
-            CROSS JOIN LATERAL (SELECT FROM $q$ || _visible || $q$ AS t WHERE {same_t_f} OFFSET 0) AS t
-            CROSS JOIN LATERAL {fresh_score} AS c
             OFFSET 0
         ) AS s
         WHERE s.score > 0

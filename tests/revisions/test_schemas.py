@@ -1,0 +1,70 @@
+"""Revisions of tables in several schemas, with access rules and what other parts make there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.access.shop import sign_in
+from tests.dumps import confirm, write_dump
+from tests.revisions.changing import change, revise
+
+from assise.project import Project
+
+Query = Callable[..., list[tuple[object, ...]]]
+MANIFEST = """assise: 1
+name: app
+roles: {prefix: revised}
+tables:
+  core.users:
+    collection: users
+    primary_key: id
+    access: {owner: id}
+    audit: true
+    search: {title: name, language: simple}
+    columns: {id: {type: int4, from: _id}, name: text}
+  sales.orders:
+    collection: orders
+    primary_key: id
+    columns:
+      id: {type: int4, from: _id}
+      user_id: {type: int4, from: user, references: core.users}
+  sales.lines:
+    parent: sales.orders
+    from: lines.*
+    primary_key: [order_id, position]
+    columns: {product: text}
+"""
+
+
+@pytest.fixture
+def shop(project: Project, tmp_path: Path) -> Project:
+    """The shop, whose schema revisions own."""
+    project.path.write_text(MANIFEST)
+    users = [{"_id": n, "name": f"user {n}"} for n in range(3)]
+    orders = [{"_id": n, "user": n % 3, "lines": [{"product": "tea"}]} for n in range(6)]
+    dump = write_dump(tmp_path / "app", {"users": users, "orders": orders})
+    assert project.migrate(dump, confirm=confirm).exit_code == 0
+    revise(project, "start")
+    return project
+
+
+def test_rules_come_and_go_by_revisions(shop: Project, database: str, query: Query) -> None:
+    assert shop.revisions().status().exit_code == 0
+    change(shop, "collection: orders\n", "collection: orders\n    access: {owner: user_id}\n")
+    change(shop, "from: lines.*\n", "from: lines.*\n    access: {through: sales.orders}\n")
+    text = revise(shop, "rules")
+    assert "sales._copy_lines__orders" in text
+    shop.revisions().apply()
+    assert shop.revisions().status().exit_code == 0
+    (gap,) = shop.access.check()
+    assert (gap.check, gap.object) == ("copy_not_filled", "sales.lines")
+    query(gap.remedy)
+    with sign_in(database, 1, prefix="revised") as session:
+        assert session.execute("SELECT id FROM sales.orders ORDER BY id").fetchall() == [(1,), (4,)]
+        assert session.execute("SELECT count(*) FROM sales.lines").fetchone() == (2,)
+    assert shop.verify().exit_code == 0
+    assert shop.access.check() == []
+    shop.revisions().revert(drop=["sales.lines.user_id"])
+    assert shop.revisions().status().drift.is_empty
