@@ -99,6 +99,14 @@ class JoinedRows:
         """All rows."""
         return self._pieces
 
+    @property
+    def packed(self) -> tuple[bytes, bytes] | None:
+        """The rows and their ends as `unpack` takes them; None where they are no one piece."""
+        match self._pieces, self._ends:
+            case [data], [array() as ends]:
+                return data, ends.tobytes()
+        return None
+
     def __len__(self) -> int:
         return self._count
 

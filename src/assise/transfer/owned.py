@@ -6,6 +6,7 @@ from assise.errors import ChangedError
 from assise.manifest.model import Manifest
 from assise.mongo.source import Source
 from assise.postgres.connection import Connection
+from assise.rows.weave import WovenColumns
 from assise.transfer.amend import make_objects
 from assise.transfer.followed import describe_tables
 from assise.transfer.ledger import Load
@@ -37,6 +38,16 @@ def make_rest(
     )
     if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
         workspace.owner.mark_all(connection, workspace.path, tables)
+
+
+def add_woven(
+    workspace: Workspace, connection: Connection, load: Load, manifest: Manifest
+) -> WovenColumns:
+    """Make the columns of ours that rows are loaded with; which they are."""
+    if workspace.add_woven is None or load.is_finished or load.is_revised:
+        return {}
+    tables = describe_tables(connection, load, manifest, home=workspace.path.parent)
+    return workspace.add_woven(connection, tables)
 
 
 def make_parts(
