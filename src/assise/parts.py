@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from assise.postgres.connection import Connection
-    from assise.rows.weave import WovenColumns
+    from assise.rows.model import WovenColumns
     from assise.workspace import Additions, Job, LoadedTables, Owner
 
 

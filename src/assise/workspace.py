@@ -31,7 +31,7 @@ from assise.postgres.embedded import Embedded
 from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.redis.embedded import EmbeddedRedis
-from assise.rows.weave import WovenColumns
+from assise.rows.model import WovenColumns
 from assise.schema.roles import list_others, role_name
 from assise.schema.script import SqlText
 from assise.schema.view_steps import sort_files

@@ -135,8 +135,9 @@ def list_edits(project: Project) -> list[str]:
     return [edit for table in project.undo(dry_run=True).tables for edit in table.edits]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "workers"), [*((case, 1) for case in CASES), ("deleted documents", 2)]
+)
 def test_what_is_loaded_is_what_would_be_filled(
     tmp_path: Path, database: str, query: Query, case: str, workers: int
 ) -> None:

@@ -9,9 +9,9 @@ from tests.oracle.strategies import documents, in_order, manifests
 from tests.rows.rebuild import PATHS, read_manifest, read_row
 
 from assise.manifest.layout import TableLayout
-from assise.rows.model import Batch, JoinedRows
+from assise.rows.model import Batch, JoinedRows, WovenColumns
 from assise.rows.shred import Shredder
-from assise.rows.weave import LONGEST, Weaver, WovenColumns
+from assise.rows.weave import LONGEST, Weaver
 from assise.types.wire import Cell
 
 

@@ -12,7 +12,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.made import MadeObjects, find_missing
 from assise.postgres.queries import Queries
 from assise.progress import Log
-from assise.rows.weave import WovenColumns
+from assise.rows.model import WovenColumns
 from assise.schema.access import AccessRules
 from assise.schema.computed import list_formulas
 from assise.schema.copies import list_clears, list_linked

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import chain, pairwise
@@ -23,6 +23,10 @@ Row = Sequence[Cell | None]
 
 ChildRows = list[dict[bytes, list[Row]]]
 """The child rows of one document: for each layout, by the joined ordinals of their parent row."""
+
+
+WovenColumns = Mapping[str, Mapping[str, str]]
+"""Child table -> its columns of ours that are loaded -> the columns of their parents' rows."""
 
 
 class Reason(IntEnum):

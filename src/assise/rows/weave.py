@@ -5,16 +5,13 @@ No document has it: it counts as no value, and neither verify nor export reads i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from assise.manifest.layout import TableLayout
 from assise.native import find_native
-from assise.rows.model import Batch, JoinedRows
+from assise.rows.model import Batch, JoinedRows, WovenColumns
 from assise.types.wire import NULL_FIELD, find_borders, row_head
-
-WovenColumns = Mapping[str, Mapping[str, str]]
-"""Child table -> its columns of ours that are loaded -> the columns of their parents' rows."""
 
 LONGEST = 256
 """The bytes of a value that is woven. A longer one is NULL: a document has many child rows."""

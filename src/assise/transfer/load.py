@@ -32,7 +32,7 @@ from assise.progress import Log, OnProgress
 from assise.rows.keys import compile_keys, normal_keys
 from assise.rows.model import Batch, Document, JoinedRows, Reason
 from assise.rows.shred import Shredder
-from assise.rows.weave import Weaver, WovenColumns
+from assise.rows.weave import Weaver
 from assise.schema.sql import (
     add_foreign_keys,
     all_layouts,
@@ -86,13 +86,12 @@ def load_source(
     source: Source,
     workers: Workers,
     *,
-    woven: WovenColumns,
     log: Log,
     progress: OnProgress,
 ) -> list[CollectionReport]:
     """Load what is not loaded yet, then add foreign keys and statistics.
 
-    Returns the figures of everything that is loaded. `woven` columns are in the tables already.
+    Returns the figures of everything that is loaded.
 
     Raises:
         ChangedError: a part of the source that was loaded reads differently now.
@@ -107,7 +106,7 @@ def load_source(
     finished = list_measured(connection, load, source)
     for name in reports:
         lines[name] = {line.start: line for line in finished.get(name, ())}
-    work = LoadWork(connection, load, source, workers=workers.count, woven=woven)
+    work = LoadWork(connection, load, source, workers=workers.count)
     workers.begin(work)
     recorded = {name: record_chunks(of_name.values()) for name, of_name in lines.items()}
     tasks: Iterable[Task] = _list_tasks(load, source, recorded, is_read=workers.count == 1)
@@ -201,19 +200,13 @@ class LoadWork:
     """Loads chunks; `workers` do so at the same time."""
 
     def __init__(
-        self,
-        connection: Connection,
-        load: Load,
-        source: Source,
-        *,
-        workers: int,
-        woven: WovenColumns,
+        self, connection: Connection, load: Load, source: Source, *, workers: int = 1
     ) -> None:
         self._connection, self._load, self._workers = connection, load, workers
-        self._source, self._woven = source, woven
+        self._source = source
         # Chunks of many collections may come interleaved, and what a loader has learnt is costly.
         self._loader = lru_cache(LOADERS)(
-            lambda name: _CollectionLoader(connection, load, name, workers=workers, woven=woven)
+            lambda name: _CollectionLoader(connection, load, name, workers)
         )
 
     def describe(self) -> Result:
@@ -223,7 +216,6 @@ class LoadWork:
             "workers": self._workers,
             "leader": self._connection.pid,
             "source": self._source.describe(),
-            "woven": self._woven,
             **ledger.describe_load(self._connection, self._load),
         }
 
@@ -302,21 +294,18 @@ def make_work(description: Result, session: ExitStack) -> LoadWork:
     connection, load = connect_worker(description, session)
     ledger.join(connection, load.name, description["leader"])
     source = rebuild_source(description["source"])
-    workers, woven = description["workers"], description["woven"]
-    return LoadWork(connection, load, source, workers=workers, woven=woven)
+    return LoadWork(connection, load, source, workers=description["workers"])
 
 
 class _CollectionLoader:
     """Loads the chunks of one collection."""
 
-    def __init__(
-        self, connection: Connection, load: Load, name: str, *, workers: int, woven: WovenColumns
-    ) -> None:
+    def __init__(self, connection: Connection, load: Load, name: str, workers: int) -> None:
         self._connection, self._load, self.name, self._workers = connection, load, name, workers
         table = load.layout.table_of(name)
         self._shredder = Shredder(load.layout, table)
         self._key_type = self._shredder.tree.key.type
-        layouts = self._shredder.layouts
+        layouts, woven = self._shredder.layouts, load.woven
         self._weaver = Weaver(layouts, woven)
         self._copies = [copy_rows(layout, load.schema) for layout in layouts]
         self._woven_copies = [
