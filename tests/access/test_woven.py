@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -172,6 +173,20 @@ def test_a_key_that_the_server_computes_is_filled(project: Project, query: Query
     assert query(copied.format("i._user_id", "o.user_id")) == [(0,)]
     assert query(copied.format("i.twice", "o.twice")) == [(0,)]
     assert query("SELECT count(twice) > 0 FROM parts") == [(True,)]
+
+
+def test_tables_of_other_schemas_are_loaded_with_it(project: Project, query: Query) -> None:
+    write(project, **{**RULED, **CASES["an owner"]})
+    named = re.compile(r"(^  |parent: |through: )(orders|items|parts|tags)\b", re.MULTILINE)
+    project.path.write_text(named.sub(r"\1core.\2", project.path.read_text()))
+    project.migrate(write_orders(project.path.parent), confirm=confirm)
+    copied = (
+        "SELECT count(*) FROM core.items AS i JOIN core.orders AS o ON order_id = o.id"
+        " WHERE i.xmin <> o.xmin OR i._user_id IS DISTINCT FROM o.user_id"
+    )
+    assert query(copied) == [(0,)]
+    assert query("SELECT count(_user_id) > 0 FROM core.parts") == [(True,)]
+    assert list_edits(project) == []
 
 
 def stop_later(progress: Progress) -> None:
