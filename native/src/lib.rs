@@ -17,6 +17,7 @@ pub mod profile;
 pub mod read_json;
 pub mod reply;
 pub mod shred;
+pub mod weave;
 
 #[cfg(feature = "module")]
 mod module;

@@ -17,6 +17,7 @@ use crate::joins;
 use crate::profile;
 use crate::reply;
 use crate::shred;
+use crate::weave;
 
 type Count = (usize, usize, u64, Vec<(u32, u64)>);
 
@@ -288,6 +289,26 @@ fn read_texts<'py>(
         .collect()
 }
 
+type Packed = (PyBackedBytes, PyBackedBytes, PyBackedBytes);
+
+fn unpack((data, ends, owners): &Packed) -> weave::Packed<'_> {
+    weave::Packed { data, ends, owners }
+}
+
+/// Return the rows of a child table, joined, with fields of their parents' rows, and their ends.
+#[pyfunction]
+fn weave_rows<'py>(
+    py: Python<'py>,
+    parents: Packed,
+    children: Packed,
+    plan: weave::Weave,
+    longest: usize,
+) -> Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+    let weave = || weave::weave(&plan, unpack(&parents), unpack(&children), longest);
+    let (data, ends) = py.detach(|| guard(weave)).flatten()?;
+    Some((PyBytes::new(py, &data), pack(py, &ends)))
+}
+
 #[pymodule]
 mod assise_native {
     use pyo3::prelude::*;
@@ -295,7 +316,7 @@ mod assise_native {
     #[pymodule_export]
     use super::{
         cut_documents, cut_reply, find_borders, find_numbers, fingerprint, hash_keys, read_texts,
-        Assembler, Profiler, Shredder,
+        weave_rows, Assembler, Profiler, Shredder,
     };
 
     #[pymodule_init]

@@ -22,6 +22,8 @@ from assise.worker import books
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from assise.postgres.connection import Connection
+    from assise.rows.model import WovenColumns
     from assise.workspace import Additions, Job, LoadedTables, Owner
 
 
@@ -163,6 +165,11 @@ def find_owner() -> Owner:
 def list_additions() -> Sequence[Additions]:
     """What parts add to the tables of a load."""
     return [part.additions for part in PARTS if part.additions is not None]
+
+
+def add_woven(connection: Connection, tables: LoadedTables) -> WovenColumns:
+    """Make the columns of ours that a load writes beside its own; which they are."""
+    return rules.add_woven(connection, tables)
 
 
 def list_jobs(tables: LoadedTables) -> Sequence[Job]:

@@ -116,7 +116,7 @@ class Project:
         log: Log = keep_silent,
         progress: OnProgress = keep_silent,
     ) -> None:
-        from assise.parts import find_owner, list_additions
+        from assise.parts import add_woven, find_owner, list_additions
 
         path = find_manifest(manifest)
         self.workspace = Workspace(
@@ -126,6 +126,7 @@ class Project:
             log=log,
             progress=progress,
             additions=list_additions(),
+            add_woven=add_woven,
             owner=find_owner(),
         )
 

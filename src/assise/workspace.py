@@ -31,6 +31,7 @@ from assise.postgres.embedded import Embedded
 from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.redis.embedded import EmbeddedRedis
+from assise.rows.model import WovenColumns
 from assise.schema.roles import list_others, role_name
 from assise.schema.script import SqlText
 from assise.schema.view_steps import sort_files
@@ -169,6 +170,9 @@ class LoadedTables:
     find_redis: Callable[[], str] = str
 
 
+AddWoven = Callable[[Connection, LoadedTables], WovenColumns]
+"""Makes the columns of ours that a load writes beside its own, and says which they are."""
+
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
 """Connects to the tables of the finished load."""
 
@@ -211,8 +215,8 @@ class Additions(Protocol):
 class Workspace:
     """The manifest's path, the target in place of its own, the settings, and who listens.
 
-    `additions` are the parts that add something to the tables of a load; `owner` knows whether
-    revisions own the schema.
+    `additions` are the parts that add something to the tables of a load, `add_woven` what is added
+    before their rows; `owner` knows whether revisions own the schema.
     """
 
     path: Path
@@ -222,6 +226,7 @@ class Workspace:
     progress: OnProgress = keep_silent
     confirm: Confirm = refuse
     additions: Sequence[Additions] = ()
+    add_woven: AddWoven | None = None
     owner: Owner | None = None
 
     def __post_init__(self) -> None:

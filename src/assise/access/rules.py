@@ -12,6 +12,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.made import MadeObjects, find_missing
 from assise.postgres.queries import Queries
 from assise.progress import Log
+from assise.rows.model import WovenColumns
 from assise.schema.access import AccessRules
 from assise.schema.computed import list_formulas
 from assise.schema.copies import list_clears, list_linked
@@ -78,6 +79,22 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         log(f"{table}: {count_of(count, 'row')} without {column}, which no user owns")
 
 
+def add_woven(connection: Connection, tables: LoadedTables) -> WovenColumns:
+    """Make the columns of children that COPY writes with their rows; which they are.
+
+    Raises:
+        TargetError: a table has a column of this name that is not ours.
+    """
+    rules = AccessRules(tables.manifest, tables.schema)
+    woven = rules.woven
+    if woven:
+        bookkeeping.ensure(connection, PART)
+        ours = rules.list_own_columns()
+        columns = [each for each in ours if each.name in woven.get(each.table, ())]
+        _make_columns(connection, tables, _MADE.find(connection, tables.name), columns=columns)
+    return woven
+
+
 def _show_all_rows(connection: Connection, made: list[Managed]) -> None:
     """Make the policies again by which the owner of forced tables sees the rows that it fills."""
     lost = [each for each in made if (each.kind, each.name) == ("policy", "owner")]
@@ -133,10 +150,16 @@ def _add_columns(
     connection: Connection, rules: AccessRules, tables: LoadedTables, made: list[Managed]
 ) -> list[Managed]:
     """Add the columns that children copy and those of formulas; returns what is made by now."""
-    columns = [each for each in rules.list_objects() if each.kind == "column"]
+    made = _change_formulas(connection, rules, tables, made)
+    return _make_columns(connection, tables, made, columns=[*rules.list_own_columns()])
+
+
+def _make_columns(
+    connection: Connection, tables: LoadedTables, made: list[Managed], *, columns: list[Managed]
+) -> list[Managed]:
+    """Make those of some columns that are missing; returns what is made by now."""
     absent = find_missing(connection, columns, tables.schema)
     missing = [each for each in columns if each in absent]
-    made = _change_formulas(connection, rules, tables, made)
     for each in columns:
         if each not in missing and each not in made:
             raise TargetError(

@@ -290,7 +290,7 @@ class RolePool:
 
 
 class _Loan(AbstractAsyncContextManager[AsyncConnection]):
-    """A connection of a pool, until the end of a block; as a generator it costs three times more."""
+    """A connection of a pool, until the end of a block; as a generator it costs four times as much."""
 
     __slots__ = ("_connection", "_from", "_pool")
 

@@ -36,7 +36,7 @@ _DEFECT = (
 class translated:  # noqa: N801
     """Raise what psycopg raises as an error of ours; `target` names the server in it.
 
-    In the session of an application the remedies are those for its own SQL. A class costs a third
+    In the session of an application the remedies are those for its own SQL. A class costs a quarter
     of a generator, three times in each session.
     """
 

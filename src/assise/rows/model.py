@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import chain, pairwise
@@ -23,6 +23,10 @@ Row = Sequence[Cell | None]
 
 ChildRows = list[dict[bytes, list[Row]]]
 """The child rows of one document: for each layout, by the joined ordinals of their parent row."""
+
+
+WovenColumns = Mapping[str, Mapping[str, str]]
+"""Child table -> its columns of ours that are loaded -> the columns of their parents' rows."""
 
 
 class Reason(IntEnum):
@@ -98,6 +102,14 @@ class JoinedRows:
     def joined(self) -> Sequence[bytes]:
         """All rows."""
         return self._pieces
+
+    @property
+    def packed(self) -> tuple[bytes, bytes] | None:
+        """The rows and their ends as `unpack` takes them; None where they are no one piece."""
+        match self._pieces, self._ends:
+            case [data], [array() as ends]:
+                return data, ends.tobytes()
+        return None
 
     def __len__(self) -> int:
         return self._count

@@ -105,6 +105,21 @@ class AccessRules:
         return [link for guard in self.guards.values() for link in guard.links if link.copies]
 
     @cached_property
+    def woven(self) -> dict[str, dict[str, str]]:
+        """What COPY writes of parents' rows: child table -> column -> that of the parent's row.
+
+        The documents of the child's rows have it; other copies are filled.
+        """
+        tables, found = self.manifest.layout.tables, dict[str, dict[str, str]]()
+        for link in self.links:
+            if link.child in tables and tables[link.child].parent == link.parent:
+                known = {*tables[link.parent].names, *found.get(link.parent, ())}
+                columns = {each.column: each.source for each in link.copies}
+                kept = {name: source for name, source in columns.items() if source in known}
+                found[link.child] = kept
+        return {table: columns for table, columns in found.items() if columns}
+
+    @cached_property
     def resources(self) -> dict[str, Resource]:
         """The tables that are served over HTTP."""
         found = (find_resource(self.manifest, guard) for guard in self.guards.values())
@@ -134,7 +149,7 @@ class AccessRules:
 
     def list_objects(self) -> list[Managed]:
         """Everything, in the order in which it is made; without roles formulas and times alone."""
-        made = [*self._list_columns(), *self._list_owners(), *self._list_requests()]
+        made = [*self.list_own_columns(), *self._list_owners(), *self._list_requests()]
         made += [*self._list_functions(), *list_triggers(self), *list_stamps(self)]
         if not self.has_rules:
             return made
@@ -183,7 +198,8 @@ class AccessRules:
         guard = self.guards.get(table)
         return f" AND {are_null(guard.hidden, row)}" if guard and guard.hidden else ""
 
-    def _list_columns(self) -> Iterator[Managed]:
+    def list_own_columns(self) -> Iterator[Managed]:
+        """The columns of ours: formulas, when rows were deleted, and what children copy."""
         for formula in list_formulas(self.manifest, self.schema):
             yield Managed("column", formula.table, formula.name, formula.create, formula.drop)
         for each in self.deletions:

@@ -193,9 +193,9 @@ def lock_tables(names: Iterable[str], schema: str) -> str:
     return f"LOCK TABLE {', '.join(quote_table(schema, name) for name in names)} IN ACCESS EXCLUSIVE MODE"
 
 
-def copy_rows(layout: TableLayout, schema: str) -> str:
-    """The COPY that takes rows in binary."""
-    table, names = quote_table(schema, layout.table), quote_list(layout.names)
+def copy_rows(layout: TableLayout, schema: str, *, more: Iterable[str] = ()) -> str:
+    """The COPY that takes rows in binary, with `more` columns behind those of the layout."""
+    table, names = quote_table(schema, layout.table), quote_list((*layout.names, *more))
     return f"COPY {table} ({names}) FROM STDIN (FORMAT binary)"
 
 

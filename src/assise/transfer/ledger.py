@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from assise.postgres.connection import Connection
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.rows.columns import ColumnCounts
-from assise.rows.model import Values
+from assise.rows.model import Values, WovenColumns
 from assise.schema.sql import all_layouts, quote_table
 from assise.transfer.functions import adopt_functions
 from assise.transfer.report import CollectionReport
@@ -39,6 +39,7 @@ class Load:
     `source` is the address of its source, without a password, and `options` are those it was
     opened with. With `is_revised` revisions own the schema of its tables; `closed_by` is the one
     that took something away which its documents need, or that made its tables without documents.
+    `woven` are the columns of ours that the rows are loaded with, which the ledger does not know.
     """
 
     id: int
@@ -51,6 +52,7 @@ class Load:
     options: SourceOptions = NO_OPTIONS
     is_revised: bool = False
     closed_by: str = ""
+    woven: WovenColumns = field(default_factory=dict)
 
     @property
     def is_bare(self) -> bool:
@@ -173,6 +175,7 @@ class _LoadRow:
     options: JsonObject | None = None
     is_revised: bool = False
     closed_by: str = ""
+    woven: WovenColumns = field(default_factory=dict)
 
     def read(self) -> Load:
         """The load, with its layout parsed."""

@@ -30,8 +30,9 @@ from assise.postgres.connection import Connection, execute_all
 from assise.postgres.server import count_tables_at_once
 from assise.progress import Log, OnProgress
 from assise.rows.keys import compile_keys, normal_keys
-from assise.rows.model import Batch, Document, Reason
+from assise.rows.model import Batch, Document, JoinedRows, Reason
 from assise.rows.shred import Shredder
+from assise.rows.weave import Weaver
 from assise.schema.sql import (
     add_foreign_keys,
     all_layouts,
@@ -304,7 +305,12 @@ class _CollectionLoader:
         table = load.layout.table_of(name)
         self._shredder = Shredder(load.layout, table)
         self._key_type = self._shredder.tree.key.type
-        self._copies = [copy_rows(layout, load.schema) for layout in self._shredder.layouts]
+        layouts, woven = self._shredder.layouts, load.woven
+        self._weaver = Weaver(layouts, woven)
+        self._copies = [copy_rows(layout, load.schema) for layout in layouts]
+        self._woven_copies = [
+            copy_rows(layout, load.schema, more=woven.get(layout.table, ())) for layout in layouts
+        ]
         self._select_keys = select_keys(self._shredder.layouts[0], load.schema)
         self._read_keys = compile_keys(load.layout, table)
         self._had_duplicates = False
@@ -315,7 +321,7 @@ class _CollectionLoader:
         duplicates = self._find_duplicates(documents) if self._had_duplicates else set()
         if duplicates:
             documents = [each for i, each in enumerate(documents) if i not in duplicates]
-        content = _ChunkContent(self.name, chunk, self._shredder.shred(documents))
+        content = self._shred(chunk, documents)
         for i in sorted(duplicates):
             offset, raw = chunk.documents[i]
             content.reject_document(offset, raw, Reason.DUPLICATE_ID, DUPLICATE)
@@ -327,11 +333,15 @@ class _CollectionLoader:
     def copy_chunk(self, chunk: Chunk) -> tuple[ledger.ChunkFigures, list[tuple[Reject, bytes]]]:
         """Copy the rows of a chunk in the caller's transaction; its figures and its rejects."""
         started = perf_counter()
-        content = _ChunkContent(self.name, chunk, self._shredder.shred(chunk.documents))
+        content = self._shred(chunk, chunk.documents)
         self._copy(content)
         seconds = (perf_counter() - started) / self._workers
         figures = content.figures(self._shredder, seconds)
         return ledger.ChunkFigures(chunk, figures, self._digest(content)), content.rejects
+
+    def _shred(self, chunk: Chunk, documents: Sequence[Document]) -> _ChunkContent:
+        batch = self._shredder.shred(documents)
+        return _ChunkContent(self.name, chunk, batch, self._weaver.weave(batch))
 
     def _digest(self, content: _ChunkContent) -> bytes | None:
         """Return the digests of the documents that are loaded, if the source is a live one."""
@@ -374,11 +384,14 @@ class _CollectionLoader:
                 if not self._reject_duplicates(content):
                     raise TargetError(f"{self.name}: {error.message}") from error
             except LimitError as error:
-                self._reject_oversized(content, error)
+                # No document is refused for what is ours.
+                if not content.unweave():
+                    self._reject_oversized(content, error)
 
     def _copy(self, content: _ChunkContent, only: Collection[int] | None = None) -> None:
-        for i, statement in enumerate(self._copies):
+        for i, plain in enumerate(self._copies):
             if content.batch.rows[i]:
+                statement = self._woven_copies[i] if i in content.woven else plain
                 self._connection.copy_in(statement, content.rows(i, only))
 
     def _reject_duplicates(self, content: _ChunkContent) -> bool:
@@ -439,11 +452,15 @@ class _RollBackError(Exception):
 
 @dataclass
 class _ChunkContent:
-    """The rows of a chunk and its rejects; `gone` has the rejected positions in `batch`."""
+    """The rows of a chunk and its rejects; `gone` has the rejected positions in `batch`.
+
+    `woven` has the rows of tables that are loaded in place of those in `batch`.
+    """
 
     collection: str
     chunk: Chunk
     batch: Batch
+    woven: dict[int, JoinedRows]
     gone: set[int] = field(default_factory=set)
     rejects: list[tuple[Reject, bytes]] = field(default_factory=list)
 
@@ -460,6 +477,11 @@ class _ChunkContent:
     def _bytes(self) -> dict[int, bytes]:
         """The documents by their offsets."""
         return dict(self.chunk.documents)
+
+    def unweave(self) -> bool:
+        """Let the rows be loaded without columns of ours; whether some had them."""
+        had, self.woven = bool(self.woven), {}
+        return had
 
     def reject(self, document: int, reason: Reason, detail: str) -> None:
         """Reject a document that has rows in the batch: they are not loaded."""
@@ -487,7 +509,7 @@ class _ChunkContent:
 
     def rows(self, table: int, only: Collection[int] | None = None) -> Iterable[bytes]:
         """Return the rows of one table, of all documents that are kept or of `only` some."""
-        rows, owners = self.batch.rows[table], self.batch.owners[table]
+        rows, owners = self.woven.get(table, self.batch.rows[table]), self.batch.owners[table]
         if only is not None:
             return compress(rows, [owner in only for owner in owners])
         if not self.gone:

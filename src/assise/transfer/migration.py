@@ -43,7 +43,7 @@ from assise.transfer.kept_rejects import Reject, read_reject, read_rejects
 from assise.transfer.ledger import Load
 from assise.transfer.load import list_measured, load_source
 from assise.transfer.misfits import find_misfits
-from assise.transfer.owned import check_owner, make_parts, make_rest
+from assise.transfer.owned import add_woven, check_owner, make_rest
 from assise.transfer.planning import MOST_TABLES, ask_of_empty, ask_to_begin, plan_changes
 from assise.transfer.profile import profile_source
 from assise.transfer.repair import Repair, repair_load
@@ -257,13 +257,11 @@ def load(
                         workspace.log(f"{count_of(count, 'comment')} changed in place")
                 _prepare_again(workspace, connection, found, source)
             report = Report(source.address, connection.target, was_done=found.is_finished)
+            found = add_woven(workspace, connection, load=found, manifest=manifest)
             report.collections = load_source(
                 connection, found, source, workers, log=workspace.log, progress=workspace.progress
             )
-            if found.is_revised:
-                make_parts(workspace, connection, found, manifest)
-            else:
-                make_rest(workspace, connection, found, source, manifest, report, workers)
+            make_rest(workspace, connection, found, source, manifest, report, workers)
         ledger.remember_source(connection, found, source.address)
     for each in report.collections:
         report.misfits += find_misfits(each.columns, found.layout)

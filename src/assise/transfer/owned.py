@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from assise.errors import ChangedError
 from assise.manifest.model import Manifest
 from assise.mongo.source import Source
@@ -23,8 +25,13 @@ def make_rest(
     report: Report,
     workers: Workers,
 ) -> None:
-    """Make what stands on the rows: what parts add, keys, indexes; then all revisions are there."""
-    tables = make_parts(workspace, connection, load, manifest)
+    """Make what stands on the rows: what parts add, keys, indexes; then all revisions are there.
+
+    Where revisions own the schema already, the keys and indexes are theirs.
+    """
+    tables = _make_parts(workspace, connection, load, manifest)
+    if load.is_revised:
+        return
     make_objects(
         connection,
         load,
@@ -39,7 +46,17 @@ def make_rest(
         workspace.owner.mark_all(connection, workspace.path, tables)
 
 
-def make_parts(
+def add_woven(
+    workspace: Workspace, connection: Connection, *, load: Load, manifest: Manifest
+) -> Load:
+    """Make the columns of ours that the rows are loaded with; returns the load with them."""
+    if workspace.add_woven is None or load.is_finished or load.is_revised:
+        return load
+    tables = describe_tables(connection, load, manifest, home=workspace.path.parent)
+    return replace(load, woven=workspace.add_woven(connection, tables))
+
+
+def _make_parts(
     workspace: Workspace, connection: Connection, load: Load, manifest: Manifest
 ) -> LoadedTables:
     """Make what parts add to the tables, but for what revisions own; returns the tables."""

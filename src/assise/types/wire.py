@@ -68,6 +68,16 @@ def read_row(row: bytes) -> list[Cell | None]:
     return cast(list[Cell | None], cells)
 
 
+def find_borders(row: bytes, count: int) -> list[int]:
+    """Where the first `count` fields of a row of COPY begin, and where the last of them ends."""
+    borders, p = [2], 2
+    for _ in range(count):
+        size: int = _read_length(row, p)[0]
+        p += 4 + max(size, 0)
+        borders.append(p)
+    return borders
+
+
 def write_array(fields: Sequence[CopyField], oid: int) -> CopyField:
     """A one-dimensional array of elements of the type `oid`."""
     if not fields:
