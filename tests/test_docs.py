@@ -26,6 +26,7 @@ from assise.manifest.read import parse_manifest
 from assise.manifest.sections import KEYS
 from assise.project import Project
 from assise.rows.model import Reason
+from assise.schema.diagram import write_diagram
 from assise.settings import ENVIRONMENT, RELEASE, SECRET, SETTINGS, TOKEN
 from assise.types.table import KINDS
 from tests.archives import write_archive
@@ -235,6 +236,13 @@ def test_the_page_on_python_shows_the_docstring_of_project() -> None:
     assert [(each.source, each.want) for each in shown] == [
         (each.source, each.want) for each in documented
     ]
+
+
+def test_the_diagram_that_is_drawn_is_that_of_the_proposal(tmp_path: Path) -> None:
+    write_example(tmp_path, is_odd=True)
+    found = Project(tmp_path).infer(tmp_path / "dump" / "app")
+    drawn = re.findall(r"^```mermaid\n(.*?)^```", ALL, re.DOTALL | re.MULTILINE)
+    assert drawn == [write_diagram(found.manifest)]
 
 
 def test_every_task_has_commands_and_the_readme_is_short() -> None:

@@ -100,6 +100,7 @@ def read_sql(path: Path, manifest: Manifest) -> list[SqlText]:
     """
     texts = [SqlText(_read_file(path.parent / name), name) for name in SQL.of(manifest) or ()]
     views = VIEWS.of(manifest) or {}
+    is_ruled = ROLES.of(manifest) is not None
     selects = {name: _read_file(path.parent / view.file) for name, view in views.items()}
     ordered, circle = sort_files(selects)
     if circle:
@@ -108,7 +109,7 @@ def read_sql(path: Path, manifest: Manifest) -> list[SqlText]:
             remedy="Put what they share into a view that reads none of them.",
         )
     for name in ordered:
-        *before, make = write_view(name, views[name], selects[name])
+        *before, make = write_view(name, views[name], selects[name], is_ruled=is_ruled)
         file = views[name].file
         texts += [SqlText(text, file) for text in before]
         texts.append(SqlText(make, file, name_view(name)))

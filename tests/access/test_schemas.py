@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from bson import ObjectId
 from psycopg.conninfo import make_conninfo
 from tests.access.shop import Session, sign_in
 from tests.dumps import confirm, write_dump
@@ -337,3 +338,27 @@ def test_without_roles_rules_bind_the_owner_in_every_schema(
     assert hosted.access.check() == []
     assert hosted.undo(confirm=confirm).schemas == ["business", "core"]
     query("DROP OWNED BY hosted; DROP ROLE hosted")
+
+
+def test_keys_are_made_where_public_is_closed_and_has_no_table(
+    project: Project, tmp_path: Path, database: str, query: Query
+) -> None:
+    """The functions of keys stand in public, which an application calls without a schema."""
+    project.path.write_text(
+        "assise: 1\nname: app\nroles: {prefix: apptest}\ntables:\n  core.notes:\n"
+        "    collection: notes\n    primary_key: id\n    access: {owner: user_id}\n"
+        "    columns: {id: {type: uuid, from: _id}, user_id: int4}\n"
+    )
+    query("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+    key = ObjectId("507f1f77bcf86cd799430007")
+    dump = write_dump(tmp_path / "app", {"notes": [{"_id": key, "user_id": 1}]})
+    assert project.migrate(dump, confirm=confirm).exit_code == 0
+    places = (
+        "SELECT DISTINCT pronamespace::regnamespace::text FROM pg_proc WHERE proname ~ 'objectid'"
+    )
+    assert query(places) == [("public",)]
+    with sign_in(database, 1) as session:
+        session.execute("INSERT INTO core.notes (user_id) VALUES (1)")
+        find = "SELECT count(*) FROM core.notes WHERE id = objectid_to_uuid(%s)"
+        assert session.execute(find, [str(key)]).fetchone() == (1,)
+        assert session.execute("SELECT count(*) FROM core.notes").fetchone() == (2,)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.revisions.changing import change, check_same, revise
 
+from assise.errors import ViolationError
 from assise.project import Project
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -57,3 +58,111 @@ def test_search_is_no_matter_of_revisions(shop: Project, query: Query) -> None:
     shop.load()
     assert query("SELECT to_regclass('_search_state') IS NOT NULL") == [(True,)]
     assert shop.revisions().status().exit_code == 0
+
+
+THROUGH = "parent: orders\n    access: {through: orders}\n"
+LACKING = """SELECT count(*) FROM order_lines JOIN orders ON id = order_id
+    WHERE order_lines.user_id IS DISTINCT FROM orders.user_id"""
+
+
+@pytest.mark.contract
+def test_rows_that_are_there_get_the_key_of_their_parents(ruled: Project, query: Query) -> None:
+    """Also when a rule that was taken away comes again, and by the statements that `diff` shows."""
+    change(ruled, "collection: orders\n", "collection: orders\n    access: {owner: user_id}\n")
+    revise(ruled, "orders")
+    ruled.revisions().apply()
+    change(ruled, "parent: orders\n", THROUGH)
+    text = revise(ruled, "lines")
+    up, _, down = text.partition("-- assise: down")
+    places = [
+        "CREATE TRIGGER",
+        "-- assise: batch public.order_lines 10000\nUPDATE ",
+        "CREATE POLICY",
+    ]
+    assert sorted(places, key=up.index) == places
+    assert "UPDATE public" not in down
+    shown = ruled.revisions().diff().restore
+    assert [each for each in shown if each.startswith("UPDATE")] == [
+        "UPDATE public.order_lines SET order_id = order_id"
+    ]
+    ruled.revisions().apply()
+    check_same(ruled)
+    assert query(LACKING) == [(0,)]
+    assert query("SELECT count(*) FROM order_lines WHERE user_id IS NOT NULL") == [(300,)]
+    (user,) = query("SELECT user_id FROM orders ORDER BY id LIMIT 1")
+    with ruled.session(user_id=user[0]) as session:
+        assert [*session.fetch("SELECT product FROM order_lines")] == [{"product": "tea"}]
+    assert ruled.verify().exit_code == 0
+    change(ruled, THROUGH, "parent: orders\n")
+    text = revise(ruled, "no lines", drop=("order_lines.user_id",))
+    assert "UPDATE public" not in text.partition("-- assise: down")[0]
+    ruled.revisions().apply(drop=["order_lines.user_id"])
+    ruled.revisions().revert()
+    assert ruled.revisions().status().drift.is_empty
+    assert query(LACKING) == [(0,)]
+
+
+def test_a_fill_that_stopped_on_the_way_back_goes_on(ruled: Project, query: Query) -> None:
+    change(ruled, "collection: orders\n", "collection: orders\n    access: {owner: user_id}\n")
+    change(ruled, "parent: orders\n", THROUGH)
+    revise(ruled, "rules")
+    ruled.revisions().apply()
+    change(ruled, THROUGH, "parent: orders\n")
+    path = ruled.revisions().revise("no lines", drop=("order_lines.user_id",))
+    assert path is not None
+    path.write_text(path.read_text().replace("order_lines 10000", "order_lines 100"))
+    ruled.revisions().apply(drop=["order_lines.user_id"])
+    query("ALTER TABLE order_lines ADD CONSTRAINT no CHECK (product <> 'tea') NOT VALID")
+    with pytest.raises(ViolationError):
+        ruled.revisions().revert()
+    query("ALTER TABLE order_lines DROP CONSTRAINT no")
+    ruled.revisions().revert()
+    assert query(LACKING) == [(0,)]
+    assert ruled.revisions().status().drift.is_empty
+
+
+def test_rules_that_bind_the_owner_do_not_hide_what_is_filled(
+    shop_before: Project, query: Query
+) -> None:
+    change(shop_before, "name: app\n", "name: app\nroles: none\n")
+    change(
+        shop_before, "collection: orders\n", "collection: orders\n    access: {owner: user_id}\n"
+    )
+    shop_before.load()
+    revise(shop_before, "start")
+    change(shop_before, "parent: orders\n", THROUGH)
+    revise(shop_before, "lines")
+    shop_before.revisions().apply()
+    check_same(shop_before)
+    assert query("SELECT count(*) FROM order_lines WHERE user_id IS NOT NULL") == [(300,)]
+
+
+def test_a_view_of_the_manifest_shows_who_asks_their_own_rows(
+    shop_before: Project, query: Query
+) -> None:
+    """Also one that was made before there were roles; what a file of SQL says otherwise is told."""
+    folder = shop_before.path.parent / "sql"
+    folder.mkdir()
+    (folder / "names.sql").write_text("SELECT id, name FROM users")
+    (folder / "all.sql").write_text(
+        "CREATE VIEW everyone WITH (security_invoker = false) AS SELECT name FROM users"
+    )
+    views = "views:\n  names: {file: sql/names.sql}\n"
+    change(shop_before, "name: app\n", f"name: app\nsql: [sql/all.sql]\n{views}")
+    query((folder / "all.sql").read_text())
+    query("CREATE VIEW names AS SELECT id, name FROM users")
+    revise(shop_before, "start")
+    change(shop_before, "name: app\n", "name: app\nroles: {prefix: revised}\n")
+    change(shop_before, "collection: users\n", "collection: users\n    access: {owner: id}\n")
+    text = revise(shop_before, "roles")
+    assert "CREATE OR REPLACE VIEW public.names WITH (security_invoker=true) AS" in text
+    shop_before.revisions().apply()
+    check_same(shop_before)
+    found = [each for each in shop_before.access.check() if each.check == "view_around_rules"]
+    assert [each.object for each in found] == ["everyone"]
+    query("GRANT SELECT ON names TO revised_app")
+    ((user, name),) = query("SELECT id, name FROM users ORDER BY id LIMIT 1")
+    with shop_before.session(user_id=user) as session:
+        assert [*session.fetch("SELECT name FROM names")] == [{"name": name}]
+    shop_before.revisions().revert()
+    assert query("SELECT reloptions FROM pg_class WHERE relname = 'names'") == [(None,)]

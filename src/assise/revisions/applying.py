@@ -193,15 +193,16 @@ class Applier:
             )
         lines = self._read_steps(revision)
         is_whole = noted.state == "marked"
+        done = {step for step, line in lines.items() if line.is_done}
         todo = [
             (-place, block)
             for place, block in enumerate(revision.down, 1)
-            if -place not in lines and (is_whole or not block.undoes or block.undoes in lines)
+            if -place not in done and (is_whole or not block.undoes or block.undoes in lines)
         ]
         self.check_drops([block for _, block in todo])
         self._execute(QUERIES["set_state"], revision, state="marked" if is_whole else "reverting")
         for place, block in todo:
-            self._run(revision, block, place, None)
+            self._run(revision, block, place, lines.get(place))
         self._execute(QUERIES["delete_revision"], revision)
         return len(todo)
 

@@ -262,16 +262,23 @@ def write_revision(
     lines += ["-- assise: up", ""]
     if start:
         return "\n".join([*lines, start])
-    down: list[str] = []
-    for place, step in enumerate(steps, 1):
-        marks = [f"batch {step.batch} {BATCH_ROWS}"] if step.batch else []
-        marks += ["each"] if step.is_each else []
-        lines += [f"-- {step.says}"] if step.says else []
-        lines += _write_block(step.up, [*marks, *step.moves])
+    down, place = list[str](), 0
+    for step in steps:
+        undoes = list[str]()
+        if step.up:
+            place += 1
+            undoes = [f"undoes {place}"]
+            lines += [f"-- {step.says}"] if step.says else []
+            marks = _write_marks(step.batch, is_each=step.is_each)
+            lines += _write_block(step.up, [*marks, *step.moves])
         if step.down:
-            marks = [f"undoes {place}", *(["each"] if step.is_each_back else [])]
-            down[:0] = _write_block(step.down, [*marks, *step.moves_back])
+            marks = _write_marks(step.batch_back, is_each=step.is_each_back)
+            down[:0] = _write_block(step.down, [*undoes, *marks, *step.moves_back])
     return "\n".join([*lines, "-- assise: down", "", *down]).rstrip("\n") + "\n"
+
+
+def _write_marks(batch: str, *, is_each: bool) -> list[str]:
+    return [*([f"batch {batch} {BATCH_ROWS}"] if batch else []), *(["each"] if is_each else [])]
 
 
 def _write_block(statements: Sequence[str], marks: Sequence[str]) -> list[str]:

@@ -34,6 +34,11 @@ _KEY = re.compile(
 _WHOLE = frozenset({"table", "function"})
 _TO_ALL = "EXECUTE TO PUBLIC"
 _GRANT = re.compile(r"GRANT (.+) ON (.+) TO (.+)")
+_COPY = re.compile(
+    r'CREATE TRIGGER "?_copy_.* BEFORE INSERT OR UPDATE OF ("(?:[^"]|"")*"|[^",\s]+)'
+    r".* EXECUTE FUNCTION (.+)"
+)
+"""A trigger that copies, when one of these columns is written; and its function."""
 _CONSTANT = re.compile(r"('(?:[^']|'')*'|-?[\d.]+|true|false|NULL)(::.+)?|now\(\)|CURRENT_\w+")
 
 
@@ -73,7 +78,9 @@ class _Planner:
         steps = [
             *self._simple_added("schema", "extension"),
             *self._simple_dropped("security"),
-            *self._simple_dropped("policy", "trigger"),
+            *self._simple_dropped("policy"),
+            *self._filled_back(),
+            *self._simple_dropped("trigger"),
             *self._constraints_dropped(),
             *self._indexes_dropped(),
             *self._functions(is_early=True),
@@ -82,9 +89,10 @@ class _Planner:
             *self._functions(is_early=False),
             *self._constraints(),
             *plan_views(self.difference, self.before, self.after),
-            *self._indexes(),
             *self._simple_added("trigger"),
             *self._replaced("trigger"),
+            *self._filled(),
+            *self._indexes(),
             *self._simple_added("policy"),
             *self._replaced("policy"),
             *self._simple_added("owner"),
@@ -326,6 +334,18 @@ class _Planner:
         for item in reversed(order_views(left)):
             yield PlannedStep((item.drop,), (item.create,))
 
+    def _filled(self) -> Iterator[PlannedStep]:
+        """What is copied comes behind its triggers, so that no row that is written meanwhile lacks it."""
+        for item, fill in _list_fills(self.before, self.after):
+            if item.on not in self.new:
+                yield PlannedStep((fill,), batch=item.on)
+
+    def _filled_back(self) -> Iterator[PlannedStep]:
+        """The same on the way back, where columns or functions of copies were others."""
+        for item, fill in _list_fills(self.after, self.before):
+            if item.on not in self.gone:
+                yield PlannedStep((), (fill,), batch_back=item.on)
+
     def _replaced(self, kind: str) -> Iterator[PlannedStep]:
         """What is dropped and made again in one transaction, so that nobody sees it gone."""
         for old, new in self._changed(kind):
@@ -499,6 +519,18 @@ def _replace_constraint(old: CatalogItem, new: CatalogItem) -> Iterator[PlannedS
 
 def _spare(name: str) -> str:
     return quote_again(f"{name.strip(chr(34))}_new")
+
+
+def _list_fills(before: Snapshot, after: Snapshot) -> Iterator[tuple[CatalogItem, str]]:
+    """The triggers that copy otherwise than before, with the UPDATE that lets each copy in all rows."""
+    for item in after.values():
+        match = _COPY.fullmatch(item.create) if item.kind == "trigger" else None
+        if match is None:
+            continue
+        column, function = match.groups()
+        ids = item.id, ("function", function, function)
+        if any(before.get(each) != after.get(each) for each in ids):
+            yield item, f"UPDATE {item.on} SET {column} = {column}"
 
 
 def _concurrently(create: str) -> str:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 class PlannedStep:
     """Statements of one transaction, and those that take them back.
 
-    batch: the table whose rows the one UPDATE goes through by its primary key.
+    Without `up` the others run whenever the revision is taken back.
+
+    batch, batch_back: the table whose rows the one UPDATE goes through by its primary key.
     loses: the column or table whose values go with the step.
     moves, moves_back: marks by which the stored layout of a load follows.
     says: what people must know of it.
@@ -20,6 +22,7 @@ class PlannedStep:
     up: tuple[str, ...]
     down: tuple[str, ...] = ()
     batch: str = ""
+    batch_back: str = ""
     loses: str = ""
     moves: tuple[str, ...] = ()
     moves_back: tuple[str, ...] = ()

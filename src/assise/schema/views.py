@@ -12,8 +12,11 @@ def name_view(name: str) -> str:
     return quote(*filter(None, split_table(name)))
 
 
-def write_view(name: str, view: View, select: str) -> list[str]:
+def write_view(name: str, view: View, select: str, *, is_ruled: bool) -> list[str]:
     """The statements that make a view of the SELECT in its file, in the first schema of the path.
+
+    is_ruled: whether tables may have access rules. A plain view then reads them with the rights of who
+    asks; a materialized one has its owner's, and nobody is granted it.
 
     A materialized one is empty until the worker fills it. The parentheses keep a second statement of
     the file from being run.
@@ -21,7 +24,8 @@ def write_view(name: str, view: View, select: str) -> list[str]:
     called = name_view(name)
     before = [f"CREATE EXTENSION IF NOT EXISTS {quote(view.needs)}"] if view.needs else []
     if view.materialized is None:
-        return [*before, f"CREATE VIEW {called} AS (\n{select})"]
+        rights = " WITH (security_invoker = true)" if is_ruled else ""
+        return [*before, f"CREATE VIEW {called}{rights} AS (\n{select})"]
     key = quote_list(view.materialized.key)
     index = quote(f"{split_table(name)[1][:59]}_key")
     return [
