@@ -69,3 +69,19 @@ def test_its_triggers_stay_while_columns_change(audited: Project, query: Query) 
     query(WRITE.format("phone"))
     assert read_log(query) == [("u", ["mail"]), ("u", ["phone"])]
     assert query(triggers) == before
+
+
+def test_what_the_manifest_has_no_more_stays_hidden_until_it_goes(
+    audited: Project, query: Query
+) -> None:
+    verbs = audited.revisions(confirm=lambda _: True)
+    verbs.apply(drop=GONE)
+    change(audited, "phone: {type: text, personal: phone}\n      ", "")
+    text = revise(audited, "no phone", drop=("users.phone",))
+    steps = "-- assise: up\n\nSELECT 1;\n\nSELECT 1 / 0;\n"
+    path = folder_of(audited) / "0003_no_phone.sql"
+    path.write_text(text.replace("-- assise: up\n", steps).replace("undoes 1", "undoes 3"))
+    with pytest.raises(AssiseError, match="division by zero"):
+        verbs.apply(drop=GONE)
+    query(WRITE.format("phone"))
+    assert read_log(query) == [("u", ["phone"])]
