@@ -206,12 +206,15 @@ class Project:
             scratch: the URL of a server on which databases may be made for a moment.
             confirm: is asked before a revision closes the load.
         """
+        from assise.access.rules import note_revised
+        from assise.audit.tables import follow
         from assise.revisions.verbs import RevisionVerbs
         from assise.transfer.finished import adopt, open_target
 
         workspace = self._asking(confirm)
         opened = partial(open_target, workspace)
-        return RevisionVerbs(workspace, opened, partial(adopt, workspace), scratch)
+        facts = (workspace, opened, partial(adopt, workspace), note_revised, follow)
+        return RevisionVerbs(*facts, scratch)
 
     @property
     def mongo(self) -> CollectionVerbs:

@@ -17,6 +17,7 @@ from assise.project import Project
 
 Query = Callable[..., list[tuple[object, ...]]]
 pytestmark = pytest.mark.contract
+PUBLIC = "{}namespace = 'public'::regnamespace"
 
 
 @pytest.fixture
@@ -76,11 +77,13 @@ def test_it_goes_on_by_revisions_and_what_needs_documents_says_why_not(
 
 def test_undo_drops_what_it_has_made_and_asks_for_rows(alone: Project, query: Query) -> None:
     query("INSERT INTO users (id) VALUES (%s)", [user_id(0)])
+    query("CREATE FUNCTION theirs() RETURNS int RETURN 1")
     with pytest.raises(EditedError, match="users: 1 row changed"):
         alone.undo(confirm=confirm)
     alone.undo(replace=alone.manifest.tables, confirm=confirm)
-    left = "SELECT count(*) FROM unnest(%s::text[]) AS n WHERE to_regclass(n) IS NOT NULL"
-    assert query(left, [[*alone.manifest.tables]]) == [(0,)]
+    assert query(f"SELECT relname FROM pg_class WHERE {PUBLIC.format('rel')}") == []
+    assert query(f"SELECT proname FROM pg_proc WHERE {PUBLIC.format('pro')}") == [("theirs",)]
+    assert query("SELECT to_regnamespace('assise')") == [(None,)]
 
 
 def test_a_load_that_a_revision_has_closed_has_its_worker_and_its_log(

@@ -277,3 +277,16 @@ def test_a_table_comes_goes_and_comes_back_by_revisions(shop: Project, query: Qu
     shop.path.write_text(manifest + notes)
     check_same(shop)
     assert query("SELECT count(*) FROM notes") == [(0,)]
+
+
+def test_a_column_that_goes_comes_back_with_its_comment(shop: Project, query: Query) -> None:
+    change(shop, '      name: {type: "varchar(20)", comment: how they are called}\n', "")
+    revise(shop, "no name", drop=("users.name",))
+    verbs = shop.revisions(confirm=confirm)
+    verbs.apply(drop=["users.name"])
+    check_same(shop)
+    verbs.revert()
+    said = "SELECT col_description(attrelid, attnum) FROM pg_attribute"
+    where = "attrelid = 'users'::regclass AND attname = 'name'"
+    assert query(f"{said} WHERE {where}") == [("how they are called",)]
+    assert verbs.status().drift.is_empty

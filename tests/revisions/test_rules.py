@@ -53,6 +53,26 @@ def test_a_changed_policy_is_never_gone(ruled: Project) -> None:
     check_same(ruled)
 
 
+def test_what_revisions_have_made_is_no_gap_and_what_others_make_of_it_is(
+    ruled: Project, query: Query
+) -> None:
+    name = "access: {owner: id}"
+    change(ruled, name, "access: {owner: id, read: {any: [{public: read}]}}")
+    revise(ruled, "public")
+    ruled.revisions().apply()
+    assert find_altered(ruled) == []
+    query("ALTER POLICY app_read ON users USING (id IS NULL)")
+    ruled.revisions().apply()
+    assert find_altered(ruled) == ["app_read of users"]
+    ruled.revisions().revert()
+    change(ruled, "access: {owner: id, read: {any: [{public: read}]}}", name)
+    assert find_altered(ruled) == []
+
+
+def find_altered(project: Project) -> list[str]:
+    return [gap.object for gap in project.access.check() if gap.check == "rule_altered"]
+
+
 def test_search_is_no_matter_of_revisions(shop: Project, query: Query) -> None:
     change(shop, "collection: users\n", "collection: users\n    search: {title: name}\n")
     shop.load()

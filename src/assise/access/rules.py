@@ -95,6 +95,26 @@ def add_woven(connection: Connection, tables: LoadedTables) -> WovenColumns:
     return woven
 
 
+def note_revised(connection: Connection, tables: LoadedTables, *, is_changed: bool) -> None:
+    """Note what revisions have made of the rules, and with `is_changed` what the catalog says of it."""
+    rules = AccessRules(tables.manifest, tables.schema)
+    wanted, made = rules.list_objects(), _MADE.find(connection, tables.name)
+    if not wanted and not made:
+        return
+    missing = find_missing(connection, wanted, tables.schema)
+    found = [each for each in wanted if each not in missing]
+    if found == made and not is_changed:
+        return
+    bookkeeping.ensure(connection, PART)
+    with connection.transaction():
+        _note(connection, tables, found)
+
+
+def _note(connection: Connection, tables: LoadedTables, made: list[Managed]) -> None:
+    _MADE.keep(connection, tables.name, made, schema=tables.schema)
+    connection.execute(QUERIES["define"], {"schema": tables.schema, "load": tables.name})
+
+
 def _show_all_rows(connection: Connection, made: list[Managed]) -> None:
     """Make the policies again by which the owner of forced tables sees the rows that it fills."""
     lost = [each for each in made if (each.kind, each.name) == ("policy", "owner")]
@@ -266,8 +286,7 @@ def _change(
     for each in wanted:
         if each not in kept:
             connection.execute(each.create)
-    _MADE.keep(connection, tables.name, wanted, schema=tables.schema)
-    connection.execute(QUERIES["define"], {"schema": tables.schema, "load": tables.name})
+    _note(connection, tables, wanted)
 
 
 def _count_nulls(connection: Connection, rules: AccessRules) -> list[tuple[str, str, int]]:

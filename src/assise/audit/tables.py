@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -12,9 +13,15 @@ from assise.postgres.made import MadeObjects, changing, find_missing
 from assise.postgres.partitions import keep_up_partitions
 from assise.postgres.queries import Queries
 from assise.progress import Log
-from assise.schema.audit import list_audit_objects, list_audited, partition_log
+from assise.schema.audit import (
+    list_audit_objects,
+    list_audited,
+    name_function,
+    partition_log,
+    write_function,
+)
 from assise.schema.managed import Managed
-from assise.schema.sql import quote
+from assise.schema.sql import quote, quote_table
 from assise.wording import count_of
 from assise.workspace import LoadedTables
 
@@ -60,6 +67,46 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         _keep(connection, tables, [each for each in wanted if each.kind != "table"], wanted, kept)
     count = len(list_audited(tables.manifest))
     log(f"audit: changes of {count_of(count, 'table')} are logged" if count else "audit: no more")
+
+
+def follow(connection: Connection, tables: LoadedTables) -> None:
+    """Let the functions of the log read what columns their tables have now, in a step's transaction.
+
+    Else a table that has lost a column could not be written to, and the values of a new one that is
+    personal would be logged.
+    """
+    made = _MADE.find(connection, tables.name)
+    names = [*dict.fromkeys(each.table for each in made if each.kind == "trigger")]
+    places = {"tables": [quote_table(tables.schema, name) for name in names]}
+    types, keys = defaultdict[str, dict[str, str]](dict), defaultdict[str, list[str]](list)
+    for number, column, kind, is_key in connection.execute(QUERIES["columns_now"], places):
+        table = names[int(str(number)) - 1]
+        types[table][str(column)] = str(kind)
+        keys[table] += [str(column)] if is_key else []
+    tables_of = {name_function(table): table for table in names if keys[table]}
+    found = list[Managed]()
+    for each in made:
+        table = tables_of.get(each.name, "") if each.kind == "function" else ""
+        new = each
+        if table:
+            new = write_function(
+                tables.manifest,
+                tables.schema,
+                each,
+                table=table,
+                types=types[table],
+                key=keys[table],
+            )
+        if new != each:
+            connection.execute(_replace(new))
+        found.append(new)
+    if found != made:
+        _MADE.keep(connection, tables.name, found, schema=tables.schema)
+
+
+def _replace(function: Managed) -> str:
+    """The statement that puts a function in the place of one that is there."""
+    return function.create.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", 1)
 
 
 def _take_grants(connection: Connection, place: str) -> None:

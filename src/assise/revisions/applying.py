@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -37,6 +37,11 @@ from assise.revisions.statements import (
 from assise.schema.sql import quote
 from assise.schema.views import revoke_defaults
 from assise.workspace import Move
+
+
+def keep_still() -> None:
+    """Nothing is loaded, so that nothing follows."""
+
 
 QUERIES = Queries("assise.revisions")
 PART = Bookkeeping("revisions", files("assise.revisions").joinpath("sql"))
@@ -125,6 +130,7 @@ class Applier:
     """Runs the blocks of revisions in one database.
 
     move: changes the load's stored layout, where there is a load.
+    follow: lets what reads columns follow them, in the transaction of each step.
     drop: the columns and tables whose values may be lost, by name.
     """
 
@@ -134,6 +140,7 @@ class Applier:
     log: Log
     move: Move
     drop: Collection[str] = ()
+    follow: Callable[[], None] = keep_still
     runner: Runner = field(init=False)
 
     def __post_init__(self) -> None:
@@ -281,6 +288,7 @@ class Applier:
         """What stands in the transaction of a step beside its statements."""
         if moves:
             self.move(moves)
+        self.follow()
         note((), True)
 
     def _note(

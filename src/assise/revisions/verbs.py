@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from assise.errors import AssiseError, ChangedError, UsageError
 from assise.files import write_file
@@ -50,6 +51,13 @@ from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_
 
 SHOWN = 20
 """Differences that an error names."""
+
+
+class NoteRules(Protocol):
+    """Notes what revisions have made of the access rules, and whether they have changed some now."""
+
+    def __call__(self, connection: Connection, tables: LoadedTables, *, is_changed: bool) -> None:
+        """Note it."""
 
 
 class RevisionState(NamedTuple):
@@ -131,12 +139,16 @@ class RevisionVerbs:
     """The verbs of `assise schema` that change a database; `open_target` connects to it.
 
     adopt: notes tables that revisions have made as a load of nothing, with the first one's name.
+    note: notes what they have made of the access rules.
+    follow: lets the log of changes follow the columns of its tables.
     scratch: the URL of a server on which databases may be made for a moment.
     """
 
     workspace: Workspace
     open_target: OpenTarget
     adopt: Callable[[Connection, str], LoadedTables]
+    note: NoteRules
+    follow: Callable[[Connection, LoadedTables], None]
     scratch: str | None = None
 
     @property
@@ -252,7 +264,7 @@ class RevisionVerbs:
                 applier.check_drops(blocks)
                 self._ask_to_close(tables, schema, blocks)
                 done = {revision.name: applier.apply(revision) for revision in todo}
-            self._complete(connection, manifest, tables, schema)
+            self._complete(connection, manifest, tables, schema, is_changed=bool(done))
         return Applied(connection.target, done)
 
     def _complete(
@@ -261,6 +273,8 @@ class RevisionVerbs:
         manifest: Manifest,
         tables: LoadedTables | None,
         schema: str,
+        *,
+        is_changed: bool,
     ) -> None:
         """What follows revisions: tables that no load has written are noted, and have partitions."""
         found = list_partitionings(manifest, schema)
@@ -269,6 +283,7 @@ class RevisionVerbs:
             tables = self.adopt(connection, noted[0].name)
         if tables is not None:
             tables.move([("born", name) for name in manifest.born])
+            self.note(connection, tables, is_changed=is_changed)
             for part in self.workspace.additions:
                 if not part.IN_SCRIPT:
                     part.apply_manifest(connection, tables, log=self.workspace.log)
@@ -337,6 +352,8 @@ class RevisionVerbs:
             with hold(connection, manifest.name):
                 applier = self._applier(connection, tables, manifest, schema, drop)
                 count = applier.revert(list_noted(connection, manifest.name)[-1], revision)
+            if tables is not None:
+                self.note(connection, tables, is_changed=True)
         return Applied(connection.target, {revision.name: count})
 
     @contextmanager
@@ -354,8 +371,10 @@ class RevisionVerbs:
         schema: str,
         drop: Collection[str],
     ) -> Applier:
-        move = tables.move if tables else _ignore
-        return Applier(connection, manifest.name, schema, self.workspace.log, move, drop)
+        facts = (connection, manifest.name, schema, self.workspace.log)
+        if tables is None:
+            return Applier(*facts, _ignore, drop)
+        return Applier(*facts, tables.move, drop, partial(self.follow, connection, tables))
 
     def status(self) -> RevisionStatus:
         """List the revisions, and how the database differs from those that it has."""

@@ -12,10 +12,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from typing import NamedTuple
 
 from assise.manifest.model import Manifest
 from assise.manifest.sections.audit import AUDIT, AUDIT_LOG, LOG_NAME, SEAL_NAME
 from assise.manifest.sections.personal import PERSONAL
+from assise.manifest.sections.revisions import WAS
 from assise.schema.access import AccessRules
 from assise.schema.guards import make_place
 from assise.schema.managed import Managed, drop_of
@@ -35,6 +37,14 @@ _BODY = "-- body --\n"
 _PART = re.compile(r"\{(\w+)\}")
 _BY_BYTES = ("citext", "numeric")
 """Types of which two values may be equal and not the same."""
+
+
+class AuditedColumns(NamedTuple):
+    """The columns of an audited table: their types, its key, and those whose values are hidden."""
+
+    types: Mapping[str, str]
+    key: Sequence[str]
+    hidden: Sequence[str]
 
 
 def list_audited(manifest: Manifest) -> list[str]:
@@ -61,11 +71,54 @@ def list_cut(manifest: Manifest, schema: str) -> list[Partitioning]:
     return [*list_partitionings(manifest, schema), *logs]
 
 
+def name_function(table: str) -> str:
+    """The function that writes the lines of a table."""
+    return make_place("_audit", table)
+
+
 def list_audit_objects(manifest: Manifest, schema: str) -> list[Managed]:
     """What the log needs in the database; nothing where no table is audited."""
     if not list_audited(manifest):
         return []
     return [*_AuditObjects(AccessRules(manifest, schema)).list_objects()]
+
+
+def write_function(
+    manifest: Manifest,
+    schema: str,
+    function: Managed,
+    *,
+    table: str,
+    types: Mapping[str, str],
+    key: Sequence[str],
+) -> Managed:
+    """The function of a table as it must be for the columns and the key that the table has now.
+
+    While a revision is under way the manifest does not know some of them yet, or no more. What the
+    `function` hides stays hidden, under another name too.
+    """
+    rules = AccessRules(manifest, schema)
+    entry = manifest.tables.get(table)
+    known = rules.types(table) if entry else {}
+    columns = entry.columns if entry else {}
+    extra = manifest.extra_of(table) if entry else None
+
+    def was_hidden(name: str) -> bool:
+        text = quote_text(f"THEN {quote_text(name)} END").removeprefix("E")
+        return text[1:-1] in function.create
+
+    def hides(name: str) -> bool:
+        if name in columns:
+            return PERSONAL.of(columns[name]) is not None
+        later = [new for new, column in columns.items() if WAS.of(column) == name]
+        return name == extra or any(map(was_hidden, [name, *later])) or any(map(hides, later))
+
+    found = {name: kind for name, kind in known.items() if name in types}
+    found |= {name: kind for name, kind in types.items() if name not in known}
+    hidden = [name for name in [*columns, *types] if name in types and hides(name)]
+    facts = AuditedColumns(found, key, [*dict.fromkeys(hidden)])
+    create = _AuditObjects(rules).write_function(table, facts)
+    return function._replace(create=create)
 
 
 def list_audit_places(manifest: Manifest, schema: str) -> set[tuple[str, str, str]]:
@@ -102,15 +155,10 @@ class _AuditObjects:
             yield from self._list_of(table)
 
     def _list_of(self, table: str) -> Iterator[Managed]:
-        name = make_place("_audit", table)
+        name = name_function(table)
         function, place = (quote_table(self.rules.schema, each) for each in (name, table))
-        head, body = _read("table").split(_BODY)
-        parts = {"function": function, **self._describe(table)}
-        made = _fill(head, parts) + quote_text(_fill(body, parts))
-        create = [made, *self._own(f"FUNCTION {function}()")]
-        create.append(f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC")
-        drop = f"DROP FUNCTION IF EXISTS {function}()"
-        yield Managed("function", "", name, ";\n".join(create), drop)
+        create = self.write_function(table, self._find_columns(table))
+        yield Managed("function", "", name, create, f"DROP FUNCTION IF EXISTS {function}()")
         for event, tables in _EVENTS.items():
             trigger = f"_audit_{event.lower()}"
             create_trigger = (
@@ -121,13 +169,25 @@ class _AuditObjects:
                 "trigger", table, trigger, create_trigger, drop_of("TRIGGER", trigger, place)
             )
 
-    def _describe(self, table: str) -> dict[str, str]:
-        """The pieces of the function of one table."""
-        types, key = self.rules.types(table), self.rules.manifest.tables[table].primary_key
-        columns = self.rules.manifest.tables[table].columns
-        extra = self.rules.manifest.extra_of(table)
-        personal = [name for name, column in columns.items() if PERSONAL.of(column)]
+    def write_function(self, table: str, columns: AuditedColumns) -> str:
+        """The function that writes the lines of a table with these columns, in place of another."""
+        function = quote_table(self.rules.schema, name_function(table))
+        head, body = _read("table").split(_BODY)
+        parts = {"function": function, **self._describe(table, columns)}
+        made = _fill(head, parts) + quote_text(_fill(body, parts))
+        create = [made, *self._own(f"FUNCTION {function}()")]
+        return ";\n".join([*create, f"REVOKE ALL ON FUNCTION {function}() FROM PUBLIC"])
+
+    def _find_columns(self, table: str) -> AuditedColumns:
+        """Those that the manifest says."""
+        entry, extra = self.rules.manifest.tables[table], self.rules.manifest.extra_of(table)
+        personal = [name for name, column in entry.columns.items() if PERSONAL.of(column)]
         hidden = [*personal, *([extra] if extra else [])]
+        return AuditedColumns(self.rules.types(table), entry.primary_key, hidden)
+
+    def _describe(self, table: str, columns: AuditedColumns) -> dict[str, str]:
+        """The pieces of the function of one table."""
+        types, key, hidden = columns
         seen = {name: kind for name, kind in types.items() if name not in hidden}
         names = {"o": qualify("o", hidden), "n": qualify("n", hidden)}
         log = quote(self.rules.schema, LOG_NAME)

@@ -256,9 +256,12 @@ class _Planner:
     def _columns_dropped(self) -> Iterator[PlannedStep]:
         for item in sorted(self._dropped("column"), key=_is_formula, reverse=True):
             again = f"ALTER TABLE {item.on} ADD COLUMN {_write_column(item)}"
+            said = f"COMMENT ON COLUMN {item.on}.{item.name} IS "
+            texts = [each.create for each in self._dropped("comment")]
+            comments = [text for text in texts if text.startswith(said)]
             is_made = Facts.of(item).generated
             loses = "" if is_made else f"{item.on}.{item.name}"
-            yield PlannedStep((item.drop,), (again,), loses=loses, moves=(_close(item),))
+            yield PlannedStep((item.drop,), (again, *comments), loses=loses, moves=(_close(item),))
 
     def _constraints(self) -> Iterator[PlannedStep]:
         added = self._added("constraint")

@@ -37,7 +37,7 @@ from assise.schema.sql import (
 from assise.schema.views import revoke_defaults
 from assise.transfer import born, comments, ledger
 from assise.transfer.followed import move
-from assise.transfer.functions import find_missing, make_functions
+from assise.transfer.functions import find_missing, make_functions, note_function
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.objects import try_objects
 
@@ -114,6 +114,8 @@ def adopt(
         facts = (connection, manifest, ADDRESS, NO_OPTIONS)
         load = _insert(*facts, schema=schema, chunk_bytes=chunk_bytes)
         born.note(connection, load, [*manifest.born])
+        for name in key_functions(load.layout):
+            note_function(connection, name, schema)
         ledger.finish(connection, load)
         move(connection, load, [("own",)])
         if manifest.roots:

@@ -26,6 +26,13 @@ SELECT EXISTS (SELECT FROM assise.audit_load)
 -- Drop the table of loads, when none is audited.
 DROP TABLE assise.audit_load
 
+-- columns_now --
+-- The columns of tables: number of the table, name, type, and whether it is of the key; those of a key in its order.
+SELECT place::int, attname::text, format_type(atttypid, atttypmod), attnum = ANY (indkey) IS TRUE
+FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS n (name, place)
+JOIN pg_attribute ON attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdropped
+LEFT JOIN pg_index ON indrelid = attrelid AND indisprimary ORDER BY 1, array_position(indkey::int2[], attnum), attnum
+
 -- grants --
 -- The statements that take from a new table what default privileges have given others than its owner.
 SELECT DISTINCT format('REVOKE ALL ON %%1$s FROM %%2$s', c.oid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
