@@ -265,6 +265,33 @@ def test_a_session_that_is_cancelled_leaves_nothing_behind(
     assert not caplog.records, "the pool had to clean up"
 
 
+@pytest.mark.parametrize("place", ["in the client", "in the server"])
+def test_a_session_that_is_cancelled_until_it_ends_gives_its_connection_back(
+    act: Callable[..., object], query: Query, place: str
+) -> None:
+    """As a cancelled scope of anyio does, in which an application answers a request."""
+
+    async def write(app: App) -> None:
+        async with app.session(user_id=1) as db:
+            await db.execute("INSERT INTO projects (id, user_id) VALUES (900, 1)")
+            if place == "in the client":
+                await asyncio.sleep(30)
+            await db.execute("SELECT pg_sleep(30)")
+
+    async def use(app: App) -> None:
+        task = asyncio.create_task(write(app))
+        await asyncio.sleep(0.5)
+        while not task.done():
+            task.cancel()
+            await asyncio.sleep(0)
+        assert task.cancelled()
+        async with app.session(user_id=2) as db:
+            assert await db.fetch_value(OWN) == SEEN
+
+    act(use, app__pool_timeout_ms=5_000)
+    assert query("SELECT count(*) FROM projects WHERE id = 900") == [(0,)]
+
+
 def test_sessions_beside_and_inside_each_other_have_their_own_rights(
     act: Callable[..., object],
 ) -> None:

@@ -86,3 +86,13 @@ def test_a_mistake_is_told_with_line_and_remedy(search: str) -> None:
     assert (caught.value.line, caught.value.key) == (7, f"tables.notes.search{key}")
     assert str(caught.value).startswith(f"assise.yaml:7: tables.notes.search{key}: {message}")
     assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["number", "part", "generation", "score", "g"])
+def test_a_key_that_is_called_like_a_column_of_the_index_is_refused(name: str) -> None:
+    manifest = MANIFEST.replace("{SEARCH}", "{body: a}")
+    with pytest.raises(
+        ManifestError, match=f"search: {name}: keeps a column of this name"
+    ) as caught:
+        parse_manifest(manifest.replace("key: id", f"key: {name}").replace("{id:", f"{{{name}:"))
+    assert caught.value.remedy.startswith("Give the column another name")

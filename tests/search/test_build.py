@@ -20,6 +20,7 @@ from assise.errors import TargetError, UsageError
 from assise.progress import Progress
 from assise.project import Project
 from assise.search import build
+from assise.search.build import Generation
 from assise.search.query import Request
 from assise.search.verbs import Drift
 
@@ -28,6 +29,7 @@ KILLED = """import os, signal, sys
 from assise.project import Project
 from assise.schema.search import searched
 from assise.search import build
+from assise.search.build import Generation
 searched.BLOCK, build.SMALL, build.UNSEALED, build.LEARNED = 64, 0, 20, 500
 left = int(sys.argv[3])
 def tell(step):
@@ -109,6 +111,25 @@ def test_statistics_are_counted_again_when_rows_become_longer_by_a_tenth(
     query(text.format(60))
     library.search.build()
     assert library.search.status()[0].generation == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "average", "is_outdated"),
+    [
+        (199, 10.0, False),
+        (200, 10.0, True),
+        (100, 10.9, False),
+        (100, 11.1, True),
+        (100, 8.9, True),
+    ],
+)
+def test_statistics_are_outdated_at_twice_the_rows_or_a_tenth_of_their_length(
+    rows: int, average: float, is_outdated: bool
+) -> None:
+    counted = {"generation": 1, "is_active": True, "n": 100, "average": 10.0, "is_filled": True}
+    reached = {"sealed": 0, "learned": 0, "numbered": rows, "waiting": 0}
+    found = Generation(**counted, **reached, weighed=rows, length=rows * average)  # type: ignore[arg-type]
+    assert found.is_outdated is is_outdated
 
 
 def test_a_document_over_the_limit_of_a_tsvector_is_found_whole(template: Template) -> None:

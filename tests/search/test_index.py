@@ -144,6 +144,9 @@ def test_statistics_are_counted_again_when_rows_double(
     library.search.build()
     books = library.search.status()[0]
     assert (books.generation, books.counted, books.sealed) == (2, 800, 800)
+    for kind in ("rows", "terms", "blocks", "owned", "vocabulary"):
+        left = query(f"SELECT DISTINCT generation FROM _search_{kind}_books")
+        assert left == [(2,)], kind
     query(INSERT, (1400, 1410))
     library.search.build()
     assert library.search.status()[0].generation == 2

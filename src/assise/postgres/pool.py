@@ -315,10 +315,15 @@ class _Loan(AbstractAsyncContextManager[AsyncConnection]):
         # A session that was cancelled may still wait for the server: it is not used again.
         if connection.pgconn.transaction_status == pq.TransactionStatus.ACTIVE:
             connection.pgconn.finish()
-        if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
-            with suppress(psycopg.Error):
-                await connection.rollback()
-        await self._pool.putconn(connection)
+        try:
+            if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                with suppress(psycopg.Error):
+                    await connection.rollback()
+        finally:
+            # Cancelled again, as anyio does until the end of a scope: nothing may wait any more.
+            if connection.pgconn.transaction_status != pq.TransactionStatus.IDLE:
+                connection.pgconn.finish()
+            await self._pool.putconn(connection)
 
 
 async def begin(

@@ -21,6 +21,8 @@ MAX_COLUMNS = 4
 """Columns that a table may search: a tsvector tells four kinds of positions apart."""
 
 MAX_WEIGHT = 100
+_OURS = frozenset("part generation number first vector weights score next g before".split())
+"""Names of columns and variables of the index, which has the key of the table beside them."""
 DEFAULT_LANGUAGES = ("fr", "en")
 _LANGUAGE = re.compile("[a-z][a-z_]{0,62}")
 
@@ -93,6 +95,10 @@ def _check_search(place: Place, search: Search, tables: Tables) -> Iterator[Prob
             yield Problem(at, "is not searched", show(name), nearest(name, search.columns))
         elif not 0 < weight <= MAX_WEIGHT:
             yield Problem(at, "is no weight", str(weight), f"Write 0.1 to {MAX_WEIGHT}.")
+    for name in tables[str(place[1])].primary_key:
+        if name in _OURS:
+            remedy = "Give the column another name; `from` names the field."
+            yield Problem(place, "keeps a column of this name beside the key", show(name), remedy)
     yield from _check_ranking(place, search, types)
 
 
