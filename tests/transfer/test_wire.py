@@ -10,6 +10,7 @@ from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from threading import Event
+from time import monotonic
 
 import pytest
 from hypothesis import given
@@ -22,6 +23,7 @@ from assise.errors import AssiseError
 from assise.mongo.bson_file import read_chunks
 from assise.mongo.dump import open_dump
 from assise.mongo.source import Collection
+from assise.postgres.connection import Connection
 from assise.transfer.profile import ProfileWork
 from assise.transfer.workers import pool
 from assise.transfer.workers.pool import Workers
@@ -121,6 +123,40 @@ def test_an_error_of_a_worker_process_keeps_class_fields_and_causes(failing: Wor
     unknown = raise_in(failing, len(errors))
     assert type(unknown) is AssiseError
     assert (unknown.message, unknown.remedy) == ("known to nobody else", "Look here.")
+
+
+class SleepingWork(FailingWork):
+    """Waits for the server, from the moment on at which it was cancelled for the first time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._cancelled = connection, Event()
+
+    def cancel(self) -> None:
+        """Cancel the statement that runs, if there is one already."""
+        self._connection.cancel()
+        self._cancelled.set()
+
+    def run(self, task: Task) -> Result:
+        """Wait for a minute."""
+        assert self._cancelled.wait(60)
+        self._connection.execute("SELECT pg_sleep(60)")
+        return {"start": task.start}
+
+
+def test_the_first_error_ends_what_this_process_waits_for_later(
+    failing: Workers, database: str
+) -> None:
+    collection = Collection("users", 4, "app/users.bson")
+    tasks = [Task(collection, start, start + 1, start + 1) for start in (1, 1)]
+    with Connection(database) as connection:
+        failing.begin(SleepingWork(connection))
+        started = monotonic()
+        with pytest.raises(AssiseError) as error:
+            list(failing.run(tasks))
+        assert str(error.value) == str(make_errors()[1])
+        assert monotonic() - started < 50
+        for _ in range(3):
+            assert connection.scalar("SELECT 1 FROM pg_sleep(0.3)") == 1
 
 
 PROFILES_WITHOUT_A_SERVER = """

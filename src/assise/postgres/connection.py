@@ -30,6 +30,9 @@ Parameters = Sequence[Parameter] | Mapping[str, object]
 BinaryRow = tuple[Cell | None, ...]
 """The cells of a row in binary format, without their lengths; None for NULL."""
 
+CANCEL_S = 5
+"""Seconds in which a server takes the request to end a statement."""
+
 Made = TypeVar("Made")
 
 
@@ -79,9 +82,9 @@ class Connection:
         self._connection.close()
 
     def cancel(self) -> None:
-        """End the statement that another thread waits for."""
+        """End the statement that another thread waits for; a server that is cut off ends none."""
         with suppress(psycopg.Error):
-            self._connection.cancel()
+            self._connection.cancel_safe(timeout=CANCEL_S)
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from queue import SimpleQueue
-from threading import Lock, Semaphore, Thread
+from threading import Event, Lock, Semaphore, Thread
 from typing import BinaryIO, NamedTuple, Self, cast
 
 from assise.errors import AssiseError, WorkerError
@@ -27,6 +27,9 @@ AHEAD = 4
 
 PATIENCE_S = 5
 """Seconds to wait for workers to disconnect from the server."""
+
+CANCEL_S = 0.2
+"""Seconds between attempts to cancel what this process does: it may not wait for the server yet."""
 
 BOOT = """
 import gc, json, sys
@@ -103,13 +106,25 @@ class Workers:
         # A slot is a bundle that is taken and not yielded yet. A thread takes a slot before it takes
         # the next one, so that one slow chunk cannot fill the memory with results behind it.
         slots = Semaphore(AHEAD * self.count)
-        outcomes: SimpleQueue[_Outcome] = SimpleQueue()
-        is_over = is_busy = False
+        outcomes: SimpleQueue[_Done | None] = SimpleQueue()
+        # The first is raised, before results that came earlier: who takes those may need the
+        # transaction that it has cancelled.
+        failures = list[BaseException]()
+        idle, ending = Event(), Lock()
+        idle.set()
+        is_over = False
 
         def take() -> tuple[int, list[Task] | None]:
             # A generator cannot be advanced by two threads at once.
             with taking:
                 return next(numbered, (-1, None))
+
+        # Under the lock, so that the cancel does not arrive in a statement after this work.
+        def cancel() -> None:
+            while not (is_over or idle.wait(CANCEL_S)):
+                with ending:
+                    if not idle.is_set():
+                        self._work.cancel()
 
         # One thread for each other worker. It reads `is_over` of the enclosing call, which sets it
         # once and then gives a slot to every thread, so that none stays behind in acquire().
@@ -122,39 +137,49 @@ class Workers:
                     outcomes.put(_Done(number, _strip(bundle, worker.call(bundle))))
                 outcomes.put(None)
             except BaseException as error:  # noqa: BLE001
-                outcomes.put(error)
-                if is_busy:
-                    self._work.cancel()
+                failures.append(error)
+                outcomes.put(None)
+                cancel()
 
         threads = [Thread(target=serve, args=[worker], daemon=True) for worker in self._others]
 
         # The first tasks are for this process, which has started already.
         def work_here() -> bool:
-            nonlocal is_busy
             number, bundle = take()
             while threads:
                 threads.pop().start()
             if bundle is None:
                 return False
-            is_busy = True
+            idle.clear()
             try:
-                outcomes.put(_Done(number, _strip(bundle, run_bundle(self._work, bundle))))
+                # A thread that fails from here on cancels this.
+                if not failures:
+                    outcomes.put(_Done(number, _strip(bundle, run_bundle(self._work, bundle))))
             except AssiseError as error:
-                # Behind that of another worker, which has cancelled this work.
-                outcomes.put(error)
-            is_busy = False
+                failures.append(error)
+                outcomes.put(None)
+            finally:
+                with ending:
+                    idle.set()
             return True
 
         try:
-            yield from self._in_order(outcomes, slots, work_here)
+            yield from self._in_order(outcomes, failures, slots, work_here)
         finally:
             is_over = True
             slots.release(self.count)
 
     def _in_order(
-        self, outcomes: SimpleQueue[_Outcome], slots: Semaphore, work_here: Callable[[], bool]
+        self,
+        outcomes: SimpleQueue[_Done | None],
+        failures: list[BaseException],
+        slots: Semaphore,
+        work_here: Callable[[], bool],
     ) -> Iterator[tuple[Task, Result]]:
-        """Yield results; `work_here` does tasks in this process, and returns whether it had some."""
+        """Yield results; `work_here` does tasks in this process, and returns whether it had some.
+
+        An outcome of None is a thread's that has no task left, or comes with a failure.
+        """
         waiting: dict[int, _Done] = {}
         idle = following = 0
         is_working = True
@@ -165,8 +190,8 @@ class Workers:
                     slots.release()
                 continue
             outcome = outcomes.get()
-            if isinstance(outcome, BaseException):
-                raise outcome
+            if failures:
+                raise failures[0]
             if outcome is None:
                 # This thread holds a slot without a task; another one may be waiting for it.
                 idle += 1
@@ -195,10 +220,6 @@ class _Done(NamedTuple):
 
     number: int
     results: list[tuple[Task, Result]]
-
-
-_Outcome = _Done | BaseException | None
-"""What a thread has to hand over; None when no task is left."""
 
 
 class _Worker:
