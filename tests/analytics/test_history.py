@@ -215,13 +215,14 @@ def test_what_is_no_event_is_told_with_its_line_and_the_rest_is_kept(
         json.dumps(export("a", "u1", "2026-01-01T00:00:00Z", text="x" * 9_000)),
         {**good[0], "uuid": str(uuid4()), "properties": "[1]"},
         export("far", "u1", "2999-01-01T00:00:00Z"),
+        {"type": "track", "event": "a", "userId": "u1", "timestamp": "2026-03-01T12:00:00Z"},
         good[2],
     ]
     found = read(write(tmp_path / "bad.jsonl", lines), code=3)
-    assert [each["line"] for each in found["bad"]] == [2, 3, 4, 5, 6, 7, 8, 9, 10]
+    assert [each["line"] for each in found["bad"]] == [2, 3, 4, 5, 6, 7, 8, 9, 10, 11]
     assert "no JSON" in found["bad"][0]["what"]
     assert "more than 4,000 bytes" in found["bad"][6]["what"]
-    assert (found["kept"], found["malformed"], found["lines"]) == (3, 10, 11)
+    assert (found["kept"], found["malformed"], found["lines"]) == (3, 11, 12)
     assert [row[1] for row in query(ROWS)] == ["u0", "u1", "u2"]
 
 

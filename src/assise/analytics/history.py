@@ -165,7 +165,7 @@ def _read_line(line: bytes, report: ImportReport) -> list[Event]:
     except RequestError as error:
         _note(report, 1, error.message.replace("the body", "the line"))
         return []
-    events = [each for each in found.events if each.at >= OLDEST]
+    events = [each for each in found.events if each.distinct_id and each.at >= OLDEST]
     if lost := found.malformed + len(found.events) - len(events):
         what = "an event has the fields event, distinct_id, and a timestamp from 1990 until now"
         _note(report, lost, what)
