@@ -11,7 +11,7 @@ from tests.revisions.changing import change, folder_of, revise
 from assise.errors import ChangedError, UsageError
 from assise.project import Project
 from assise.revisions.files import parse_revision, read_folder
-from assise.revisions.statements import narrow_update
+from assise.revisions.statements import narrow_update, read_statements
 
 Query = Callable[..., list[tuple[object, ...]]]
 HEAD = "-- assise: revision 0001 x\n-- assise: manifest ab\n"
@@ -34,6 +34,15 @@ HEAD = "-- assise: revision 0001 x\n-- assise: manifest ab\n"
 def test_a_file_that_cannot_be_used_is_refused_with_its_line(text: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):
         assert parse_revision(text, file="0001_x.sql").up
+
+
+@pytest.mark.parametrize(
+    "drop",
+    ["SCHEMA core CASCADE", "TYPE mood CASCADE", "EXTENSION citext CASCADE", "OWNED BY someone"],
+)
+def test_a_drop_that_does_not_name_what_holds_values_is_refused(drop: str) -> None:
+    with pytest.raises(UsageError, match=r"x\.sql:2: DROP .* that it does not name"):
+        read_statements(f"SELECT 1;\nDROP {drop}", file="x.sql")
 
 
 def test_marks_inside_of_strings_are_none() -> None:

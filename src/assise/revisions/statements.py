@@ -12,6 +12,12 @@ from assise.schema.sql import quote
 
 EXTRA = "schema"
 
+_HOLDERS = frozenset(
+    f"OBJECT_{kind}"
+    for kind in ("SCHEMA", "TYPE", "DOMAIN", "EXTENSION", "COLLATION", "ACCESS_METHOD")
+)
+"""What tables stand in, or columns depend on."""
+
 
 Node = Any  # a node of pglast's tree, which is loaded when it is needed
 """A statement or a part of one."""
@@ -51,7 +57,7 @@ def read_statements(text: str, *, file: str) -> list[Statement]:
     """The statements of a text, in order.
 
     Raises:
-        UsageError: it is no SQL of PostgreSQL, or has a statement that ends transactions.
+        UsageError: it is no SQL of PostgreSQL, ends transactions, or drops what it does not name.
         MissingExtraError: the parser is not installed.
     """
     parser, tree = (extras.load(name, extra=EXTRA) for name in ("pglast.parser", "pglast"))
@@ -65,6 +71,12 @@ def read_statements(text: str, *, file: str) -> list[Statement]:
     for each in raw:
         stop = each.stmt_location + each.stmt_len if each.stmt_len else len(text.rstrip())
         statement = _describe(text, each.stmt_location, stop, each.stmt)
+        if _drops_unnamed(each.stmt):
+            line = text.count("\n", 0, statement.start) + 1
+            raise UsageError(
+                f"{file}:{line}: {statement.text} drops columns and tables that it does not name",
+                remedy="Drop each of them by name, and then this without CASCADE.",
+            )
         if type(each.stmt).__name__ == "TransactionStmt":
             line = text.count("\n", 0, statement.start) + 1
             raise UsageError(
@@ -151,6 +163,14 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
         tables,
         view,
     )
+
+
+def _drops_unnamed(node: Node) -> bool:
+    """Whether values may go with a statement that names neither their table nor their column."""
+    kind = type(node).__name__
+    if kind != "DropStmt":
+        return kind == "DropOwnedStmt"
+    return node.behavior.name == "DROP_CASCADE" and node.removeType.name in _HOLDERS
 
 
 def _list_tables(node: Node) -> Iterator[str]:
