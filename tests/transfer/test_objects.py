@@ -434,6 +434,38 @@ def test_long_values_refuse_no_document(project: Project, tmp_path: Path, query:
         query("INSERT INTO docs (text) VALUES (%s)", ("é\\x",))
 
 
+def test_unique_keys_of_long_texts_stay_unique(
+    project: Project, tmp_path: Path, query: Query
+) -> None:
+    chances = Random(2)
+    same = "".join(chances.choices("abcdefghijklmnop", k=9_000))
+    docs = [{"_id": n, "text": same + str(n % 2), "part": n // 2, "name": same + str(n)}
+            for n in range(8)]  # fmt: skip
+    project.path.write_text(LONG_KEYS)
+    report = project.migrate(write_dump(tmp_path / "long", {"docs": docs}), confirm=confirm)
+    assert (report.loaded, report.findings) == (8, [])
+    insert = "INSERT INTO docs (text, part, name) VALUES (%s, %s, %s)"
+    query(insert, (same, None, None))
+    for values in ((same, None, "other"), (same + "1", 2, "other"), ("other", 9, None)):
+        with pytest.raises(psycopg.errors.UniqueViolation):
+            query(insert, values)
+
+
+LONG_KEYS = """assise: 1
+name: long
+tables:
+  docs:
+    collection: docs
+    primary_key: id
+    columns:
+      id: {type: int4, from: _id}
+      text: text
+      part: int4
+      name: {type: text, unique: nulls not distinct}
+    indexes:
+      - {columns: [text, -part], unique: nulls not distinct}
+"""
+
 COMPOSITE = """assise: 1
 name: composite
 tables:

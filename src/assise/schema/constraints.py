@@ -196,7 +196,7 @@ class _Builder:
             f"ALTER TABLE {self.sql_name} DROP CONSTRAINT IF EXISTS {quote(name)};"
             f" DROP INDEX IF EXISTS {quote(self._indexes_schema, name)}",
             instead=f"CREATE INDEX {start} ({quote(column)})",
-            if_long=f"CREATE UNIQUE INDEX {start} (({_write_digest(column)})){where}",
+            if_long=f"CREATE UNIQUE INDEX {start} (({_write_digest(column)})) {nulls}{where.strip()}",
             broken=self._duplicates([column], unique, Index(where=live)),
             needs=self._needs,
             amendment=self._amend_duplicates(
@@ -240,7 +240,7 @@ class _Builder:
             self._create_index(name, index, is_unique=is_unique),
             f"DROP INDEX IF EXISTS {quote(self._indexes_schema, name)}",
             instead=self._create_index(name, index) if is_unique else "",
-            if_long=self._create_index(name, index, is_cut=True),
+            if_long=self._create_index(name, index, is_cut=True, is_unique=is_unique),
             broken=broken,
             amendment=self._amend_duplicates(columns, index.unique, index.duplicates, index),
             needs=self._needs,
@@ -256,7 +256,8 @@ class _Builder:
         if index.expression is not None:
             parts.append(f"(({index.expression}))")
         else:
-            columns = [self._write_column(each, is_cut=is_cut) for each in index.columns]
+            write = self._write_column if not is_cut else self._digest if is_unique else self._cut
+            columns = [write(each) for each in index.columns]
             parts.append(f"({', '.join(columns)})")
         if index.include:
             parts.append(f"INCLUDE ({quote_list(index.include)})")
@@ -266,12 +267,21 @@ class _Builder:
             parts.append(f"WHERE {index.where}")
         return " ".join(parts)
 
-    def _write_column(self, column: str, *, is_cut: bool) -> str:
+    def _write_column(self, column: str) -> str:
         name, is_descending = read_column(column, self.types)
-        text = quote(name)
-        if is_cut and self.types[name].partition("(")[0] in _CUT_TYPES:
-            text = f"left({text}, {LONG_TEXT})"
+        return f"{quote(name)} DESC" if is_descending else quote(name)
+
+    def _is_long(self, name: str) -> bool:
+        return self.types[name].partition("(")[0] in _CUT_TYPES
+
+    def _cut(self, column: str) -> str:
+        name, is_descending = read_column(column, self.types)
+        text = f"left({quote(name)}, {LONG_TEXT})" if self._is_long(name) else quote(name)
         return f"{text} DESC" if is_descending else text
+
+    def _digest(self, column: str) -> str:
+        name, _ = read_column(column, self.types)
+        return f"({_write_digest(name)})" if self._is_long(name) else quote(name)
 
     def _foreign_key(self, key: Reference) -> Object:
         name = self.names.take(split_table(self.name)[1], key.columns, "fkey")
