@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from tests.rows.rebuild import read_manifest
-from tests.rows.test_weave import TABLES, draw_woven, merge, migrations
+from tests.rows.woven import TABLES, draw_woven, merge, migrations
 
 from assise.native import find_native
 from assise.rows.shred import Shredder
