@@ -14,10 +14,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.api.scene import HEAD, MANIFEST, TABLES, user_id, write_documents
+from tests.dumps import confirm
 from tests.scenes.commands import SOURCES
+from tests.scenes.databases import Databases
 
-from assise.api.running import serve
+from assise.api.running import describe_users, serve
 from assise.app import App
 from assise.errors import TokenError, UsageError
 from assise.identity.development import make_token
@@ -91,10 +94,30 @@ def test_it_prints_where_and_tokens_and_ends_when_it_is_told(
     assert key.stat().st_mode & 0o077 == 0
 
 
+def test_users_of_another_schema_are_found(tmp_path: Path, databases: Databases) -> None:
+    conninfo = databases.create()
+    path = tmp_path / "assise.yaml"
+    path.write_text(
+        "assise: 1\nname: app\nroles: {prefix: apihttp}\ntables:\n"
+        "  auth.users:\n    access: {owner: id}\n    primary_key: id\n    columns: {id: uuid}\n"
+    )
+    project = Project(path, to=conninfo)
+    project.migrate(confirm=confirm)
+    with project.connect(project.manifest) as connection:
+        connection.execute(f"INSERT INTO auth.users VALUES ('{user_id(1)}')")
+    lines = asyncio.run(
+        describe_users(
+            App(path, urls={"readonly": make_conninfo(conninfo, user="apihttp_readonly")})
+        )
+    )
+    assert [line.split(":")[0] for line in lines[1:-1]] == [f"user {user_id(1)}"]
+    databases.drop(conninfo)
+
+
 SWALLOWED = """
 import signal
 from contextlib import suppress
-from assise.api.running import serve
+from assise.api.running import describe_users, serve
 from assise.app import App
 
 def log(line):

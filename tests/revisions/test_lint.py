@@ -7,6 +7,8 @@ from collections.abc import Callable
 import pytest
 from tests.revisions.changing import change, folder_of, revise
 
+from assise.cli.run import run as run_command
+from assise.errors import UsageError
 from assise.project import Project
 from assise.revisions.files import parse_revision
 from assise.revisions.lint import run_squawk
@@ -38,6 +40,27 @@ def test_what_revise_writes_is_safe(shop: Project) -> None:
     change(shop, "price: {", "buyer: {type: uuid, references: users}\n      price: {")
     revise(shop, "much")
     assert shop.revisions().lint() == []
+
+
+def test_an_index_of_a_cut_table_is_safe_where_the_revision_makes_the_table() -> None:
+    made = "CREATE TABLE public.paid (\n    at date\n) PARTITION BY RANGE (at);\n"
+    index = "CREATE INDEX paid_at ON ONLY public.paid USING btree (at);\n"
+    down = "-- assise: down\nDROP TABLE public.paid;\n"
+    assert run_squawk(parse_revision(f"{HEAD}{made}{index}{down}", file="0002_x.sql")) == []
+    (finding,) = run_squawk(parse_revision(f"{HEAD}{index}{down}", file="0002_x.sql"))
+    assert finding.rule == "require-concurrent-index-creation"
+
+
+def test_without_a_revision_there_is_nothing_to_check(
+    shop_before: Project, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match="has no revision") as caught:
+        shop_before.revisions().lint()
+    assert "schema revise start" in str(caught.value.remedy)
+    assert run_command(["schema", "status", "-f", str(shop_before.path), "--to", database]) == 0
+    assert (
+        capsys.readouterr().out == "no revisions: `assise schema revise start` writes the first.\n"
+    )
 
 
 def test_a_sum_that_is_not_the_manifest_is_found(shop: Project) -> None:

@@ -68,6 +68,7 @@ def test_eval_fails_under_a_bound_and_lists_the_worst_queries(
     code, out, talk = run(*arguments, "--fail-under", "0.999")
     assert code == 3
     assert "under 0.999" in talk
+    assert run(*arguments, "--fail-under", "60")[0] == 2
     count, own, other, gain, *worst = out.splitlines()
     assert count == f"{len(QUERIES)} judged queries"
     assert own.startswith("ts_rank")

@@ -19,6 +19,7 @@ from assise.manifest.sections.api import API
 from assise.manifest.sections.identity import IDENTITY
 from assise.progress import Log
 from assise.schema.guards import is_of_users
+from assise.schema.sql import quote, quote_table
 from assise.settings import STOP
 
 SHOWN_USERS = 3
@@ -118,8 +119,9 @@ async def _find_users(app: App, tables: list[str]) -> list[str]:
     found: list[str] = []
     for name in tables[:1]:
         key = app.manifest.tables[name].primary_key[0]
-        quoted = ['"' + each.replace('"', '""') + '"' for each in (key, name)]
-        query = f"SELECT {quoted[0]}::text AS key FROM {quoted[1]} ORDER BY {quoted[0]} LIMIT %s"  # noqa: S608
+        query = (
+            f"SELECT {quote(key)}::text AS key FROM {quote_table(None, name)} ORDER BY 1 LIMIT %s"  # noqa: S608
+        )
         async with app.session(role="readonly", read_only=True) as session:
             found += [str(row["key"]) for row in await session.fetch(query, [SHOWN_USERS])]
     return found

@@ -20,6 +20,7 @@ from assise.cli.options import (
     open_project,
 )
 from assise.cli.schema import app
+from assise.revisions.verbs import FIRST
 from assise.wording import count_of
 
 NOTHING = "nothing differs: the database is as the manifest has it"
@@ -142,6 +143,9 @@ def status(
     for view in found.views:
         age = f"refreshed {view.age} ago" if view.is_filled and view.age else "not filled yet"
         print(f"{view.view}: {age}")
+    if not found.revisions:
+        print(f"no revisions: {FIRST}")
+        return found.exit_code
     drift = found.drift
     _print_lines({"differs": drift.differences} if drift.differences else {"": [NOTHING]})
     if not drift.is_empty:

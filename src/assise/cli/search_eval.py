@@ -63,6 +63,8 @@ FailOption = Annotated[
     typer.Option(
         "--fail-under",
         metavar="NDCG",
+        min=0,
+        max=1,
         help="Exit with 3 where nDCG@10 of the first method is lower.",
         show_default=False,
     ),
@@ -142,7 +144,7 @@ def write_runs(search: SearchVerbs, queries: Path, run: Path, ranked: Ranked) ->
 
 
 def _print_evaluation(found: Evaluation) -> None:
-    print(f"{found.queries:,} judged queries")
+    print(f"{found.queries:,} judged quer{'y' if found.queries == 1 else 'ies'}")
     for method in found.methods:
         print(f"{method.name:8} {_show_all(method.measures)}")
     first, *others = found.methods

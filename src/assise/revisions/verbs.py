@@ -50,6 +50,7 @@ from assise.schema.sql import quote_table
 from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_sql
 
 SHOWN = 20
+FIRST = "`assise schema revise start` writes the first."
 """Differences that an error names."""
 
 
@@ -216,7 +217,8 @@ class RevisionVerbs:
             raise ChangedError(
                 f"{it.connection.target} differs from the manifest:\n{_show(drift)}",
                 remedy="`assise schema diff` shows the statements. Make them the same first:"
-                " `assise migrate` changes the schema in place, or change the manifest.",
+                " `assise migrate` changes the schema in place. Where rows break a constraint, correct"
+                " them, then `assise load`; or take it out of the manifest.",
             )
         up = script(it.manifest, it.schema, it.texts)
         text = write_revision(1, "start", it.hash, [], start=up)
@@ -397,9 +399,11 @@ class RevisionVerbs:
         """Check the files: their sum is the manifest, they lead back, and squawk has nothing to say.
 
         Raises:
-            UsageError: a file cannot be run; names the line.
+            UsageError: there is no revision, or a file cannot be run; names the line.
         """
         with self._open() as it:
+            if not it.revisions:
+                raise UsageError(f"{self.folder} has no revision", remedy=FIRST)
             found = []
             left = compare(it.sums.of_revisions(it.revisions), it.sum_manifest())
             for line in left.describe():
