@@ -167,6 +167,12 @@ def list_additions() -> Sequence[Additions]:
     return [part.additions for part in PARTS if part.additions is not None]
 
 
+def list_beside(connection: Connection, load: str) -> set[tuple[str, str]]:
+    """What parts have made for a load that is in no sum of a schema: table, and kind with name."""
+    beside = [part for part in list_additions() if part is not rules]
+    return {each for part in beside for each in part.list_additions(connection, load)}
+
+
 def add_woven(connection: Connection, tables: LoadedTables) -> WovenColumns:
     """Make the columns of ours that a load writes beside its own; which they are."""
     return rules.add_woven(connection, tables)

@@ -50,6 +50,26 @@ def test_what_no_revision_knows_is_listed_and_stays(shop: Project, query: Query)
     assert query("SELECT count(*) FROM seen") == [(300,)]
 
 
+def test_what_other_parts_have_made_is_not_said_to_be_of_others(
+    shop: Project, query: Query
+) -> None:
+    search = "    search: {body: name, language: en}\n"
+    change(shop, "    comment: who buys\n", f"    comment: who buys\n{search}")
+    visits = "  visits: {primary_key: id, columns: {id: int8, made_at: timestamptz}}\n"
+    change(shop, "tables:\n", f"tables:\n{visits}")
+    created = "{table: visits, created: made_at}"
+    change(shop, "name: app\n", f"name: app\nanalytics: {{projects: {created}}}\n")
+    revise(shop)
+    shop.revisions().apply()
+    shop.load(None, confirm=lambda _: True)
+    assert query("SELECT to_regclass('_search_rows_users') IS NOT NULL") == [(True,)]
+    query("CREATE INDEX of_others ON users (name)")
+    drift = shop.revisions().diff()
+    assert drift.is_empty
+    others = [item.shown for item in drift.others if item.kind != "extension"]
+    assert others == ["index public.of_others on public.users"]
+
+
 def test_a_database_from_before_is_marked_if_it_is_as_the_revision_says(
     shop_before: Project, query: Query, databases: Databases
 ) -> None:

@@ -95,11 +95,6 @@ class Applied:
     statements: list[str] = field(default_factory=list)
 
 
-def _plain_id(item: CatalogItem) -> tuple[str, str, str]:
-    kind, on, name = (part.replace('"', "") for part in item.id)
-    return kind, on, name
-
-
 @dataclass(frozen=True)
 class _Open:
     """What the verbs work with: the target, what is loaded there, and sums."""
@@ -111,6 +106,7 @@ class _Open:
     sums: ScratchSums
     revisions: list[Revision]
     texts: list[SqlText]
+    made: set[tuple[str, str]]
 
     @property
     def noted(self) -> list[Noted]:
@@ -130,9 +126,35 @@ class _Open:
         """How the database differs from what it should be."""
         drift = find_drift(read_snapshot(self.connection), expected)
         logs = list_audit_places(self.manifest, self.schema)
-        own = {on for kind, on, _ in logs if kind != "trigger"}
-        others = [each for each in drift.others if _plain_id(each) not in logs]
-        return replace(drift, others=[each for each in others if _plain_id(each)[1] not in own])
+        known = {*self._list_made(), *(_bare(*each) for each in logs)}
+        return replace(drift, others=[each for each in drift.others if not _is_of(each, known)])
+
+    def _list_made(self) -> Iterator[tuple[str, str, str]]:
+        """What parts have made beside the schema, as `_bare` has it."""
+        for table, what in self.made:
+            kind, _, name = what.partition(" ")
+            is_whole = kind in {"table", "function"}
+            own = quote_table(self.schema, name if is_whole else table)
+            yield _bare(kind, own, own if is_whole else name)
+
+
+def _bare(kind: str, on: str, name: str) -> tuple[str, str, str]:
+    """A kind, what it is on and its name there, without quotes and arguments."""
+    on = on.replace('"', "").partition("(")[0]
+    return (
+        kind,
+        on,
+        name.replace('"', "").partition("(")[0].removeprefix(on.partition(".")[0] + "."),
+    )
+
+
+def _is_of(item: CatalogItem, known: Collection[tuple[str, str, str]]) -> bool:
+    """Whether an item is one of these objects, or belongs to one."""
+    kind, on, name = _bare(*item.id)
+    own = on.partition(".")[2]
+    return any(
+        each in known for each in [(kind, on, name), ("table", on, own), ("function", on, own)]
+    )
 
 
 @dataclass(frozen=True)
@@ -142,6 +164,7 @@ class RevisionVerbs:
     adopt: notes tables that revisions have made as a load of nothing, with the first one's name.
     note: notes what they have made of the access rules.
     follow: lets the log of changes follow the columns of its tables.
+    list_beside: what parts have made for a load beside its schema: table, and kind with name.
     scratch: the URL of a server on which databases may be made for a moment.
     """
 
@@ -150,6 +173,7 @@ class RevisionVerbs:
     adopt: Callable[[Connection, str], LoadedTables]
     note: NoteRules
     follow: Callable[[Connection, LoadedTables], None]
+    list_beside: Callable[[Connection, str], set[tuple[str, str]]]
     scratch: str | None = None
 
     @property
@@ -167,7 +191,8 @@ class RevisionVerbs:
             with open_sums(
                 self.workspace, manifest, connection, scratch=self.scratch, schema=schema
             ) as sums:
-                yield _Open(connection, tables, manifest, schema, sums, revisions, texts)
+                made = self.list_beside(connection, manifest.name)
+                yield _Open(connection, tables, manifest, schema, sums, revisions, texts, made)
 
     @property
     def include_object(self) -> IncludeObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -36,7 +37,17 @@ QUERIES = Queries("assise.search")
 PART = Bookkeeping("search", files("assise.search").joinpath("sql"))
 IN_SCRIPT = False
 _MADE = MadeObjects(PART, QUERIES)
-list_additions, forget = _MADE.list_additions, _MADE.forget
+forget = _MADE.forget
+_FUNCTION = re.compile(r'FUNCTION "?\w+"?\."?(\w+)"?\(')
+
+
+def list_additions(connection: Connection, load: str) -> set[tuple[str, str]]:
+    """What was added for a load, with each of the functions that are made as one object."""
+    made = _MADE.find(connection, load)
+    texts = [each.create for each in made if each.kind == "function"]
+    functions = {("", f"function {name}") for text in texts for name in _FUNCTION.findall(text)}
+    return functions | _MADE.list_additions(connection, load)
+
 
 _DROP_EXTENSION = (
     "DO $$ BEGIN DROP EXTENSION IF EXISTS {name};"
