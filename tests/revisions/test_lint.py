@@ -61,6 +61,19 @@ def test_without_a_revision_there_is_nothing_to_check(
     assert (
         capsys.readouterr().out == "no revisions: `assise schema revise start` writes the first.\n"
     )
+    with pytest.raises(UsageError, match="has no revision"):
+        shop_before.revisions().apply()
+
+
+def test_status_says_what_it_has_not_compared(
+    shop: Project, database: str, query: Query, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = ["schema", "status", "-f", str(shop.path), "--to", database]
+    assert run_command(status) == 0
+    assert "nothing differs: the database is as its revisions have it" in capsys.readouterr().out
+    query("UPDATE assise.revision SET state = 'begun'")
+    run_command(status)
+    assert "nothing was compared: 0001 start is under way" in capsys.readouterr().out
 
 
 def test_a_sum_that_is_not_the_manifest_is_found(shop: Project) -> None:

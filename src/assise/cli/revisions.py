@@ -146,8 +146,16 @@ def status(
     if not found.revisions:
         print(f"no revisions: {FIRST}")
         return found.exit_code
+    begun = [each for each in found.revisions if each.state not in {"applied", "marked", "pending"}]
+    if begun:
+        print(f"nothing was compared: {begun[0].number:04} {begun[0].title} is under way")
+        return found.exit_code
+    if all(each.state == "pending" for each in found.revisions):
+        print("nothing was compared: the database has none of them")
+        return found.exit_code
     drift = found.drift
-    _print_lines({"differs": drift.differences} if drift.differences else {"": [NOTHING]})
+    same = "nothing differs: the database is as its revisions have it"
+    _print_lines({"differs": drift.differences} if drift.differences else {"": [same]})
     if not drift.is_empty:
         _print_lines({"to restore it": drift.restore, "to keep it, in a revision": drift.keep})
     _print_lines({"not ours": [f"{item.shown}   {item.drop};" for item in drift.others]})

@@ -271,7 +271,7 @@ class RevisionVerbs:
         """Run the revisions that the database does not have, or go on with the one begun.
 
         Raises:
-            UsageError: a load would be closed, and that was not confirmed.
+            UsageError: there is no revision; or a load would be closed, and that was not confirmed.
             ChangedError: a file was edited or removed after it began, or the database has tables
             and knows of no revision. EditedError: values would be lost that `drop` does not name.
             BusyError: a lock could not be had; the same call goes on.
@@ -338,6 +338,8 @@ class RevisionVerbs:
         schema: str,
     ) -> list[Revision]:
         revisions, noted = read_folder(self.folder), list_noted(connection, manifest.name)
+        if not (revisions or noted):
+            raise UsageError(f"{self.folder} has no revision", remedy=FIRST)
         check_files(revisions, noted)
         for each in noted:
             if each.state == "reverting":
