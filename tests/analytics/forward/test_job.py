@@ -14,6 +14,7 @@ from tests.scenes.databases import Template
 
 from assise.analytics.event import Event
 from assise.analytics.forward import job, sender
+from assise.analytics.months import make_months
 from assise.analytics.store import insert_history, insert_sync
 from assise.errors import ForwardError
 from assise.postgres.connection import Connection
@@ -73,6 +74,7 @@ def names(posthog: PostHog) -> list[int]:
 
 def test_history_that_was_imported_is_not_sent(service: Project, posthog: PostHog) -> None:
     with service.connect(service.manifest) as connection:
+        make_months(connection, [AT])
         insert_history(connection, [Event(UUID(int=99_000), "e99", "u1", AT)])
     keep(service, 0, 3)
     work(service)
