@@ -127,7 +127,7 @@ def count_filled(query: Query, condition: str = "true") -> int:
     later = "SELECT FROM {} AS c JOIN orders AS o ON c.order_id = o.id WHERE c.xmin <> o.xmin"
     rows = " UNION ALL ".join(later.format(child) for child in ("items", "parts", "tags"))
     [(count,)] = query(
-        f"SELECT count(*) FROM ({rows.replace('WHERE', f'WHERE ({condition}) AND')})"
+        f"SELECT count(*) FROM ({rows.replace('WHERE', f'WHERE ({condition}) AND')}) AS filled"
     )
     return int(count)
 

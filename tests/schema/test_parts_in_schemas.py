@@ -17,8 +17,6 @@ from tests.search.meaning.words import WordEmbedder, open_words
 from assise.project import Project
 from assise.search.query import Request
 
-pytestmark = pytest.mark.contract
-
 Query = Callable[..., list[tuple[Any, ...]]]
 MANIFEST = f"""assise: 1
 name: app
