@@ -143,8 +143,8 @@ SELECT NULL::text AS id, NULL::int AS person WHERE false
 -- groups --
 -- The persons of each event and day. Ids that are not known get numbers behind the last.
 WITH tail AS ({tail}), unknown AS ({numbers})
-SELECT event, day, sum(n)::bigint AS events, coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL), '{{}}') AS persons,
-    coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL AND is_user), '{{}}') AS users
+SELECT event, day, sum(n)::bigint AS events, coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL), '{}') AS persons,
+    coalesce(array_agg(person) FILTER (WHERE person IS NOT NULL AND is_user), '{}') AS users
 FROM (
     SELECT event, day, n, is_user, coalesce(i.person, u.person) AS person
     FROM (
