@@ -241,6 +241,23 @@ def test_a_long_document_is_found_by_its_end(template: Template) -> None:
         assert ask(session, "books", "long39999") == []
 
 
+def test_a_long_document_has_the_score_of_its_best_part(template: Template) -> None:
+    # As often as in every part of the long one, so that the sum of these would be several times it.
+    texts = [
+        " ".join("often" if n % 500 == 0 else f"long{n}" for n in range(count))
+        for count in (60_000, 10_000)
+    ]
+    with sign_in(template.conninfo, role="admin") as session:
+        for n, text in enumerate(texts):
+            session.execute(
+                "INSERT INTO books (id, user_id, title, text) VALUES (%s, 1, '', %s)",
+                [1000 + n, text],
+            )
+        found = dict(ask(session, "books", "often", 10, {"raw": True}))
+    assert found.keys() == {(1000,), (1001,)}
+    assert found[(1000,)] == pytest.approx(found[(1001,)], rel=0.2)
+
+
 def test_pages_are_disjoint_and_complete(template: Template) -> None:
     for plan in ("rows", "blocks"):
         with sign_in(template.conninfo, role="admin", plan=plan) as session:
