@@ -3,6 +3,7 @@
     python benchmarks/search.py [--rows 1000000] [--queries 100] [--data shared/data/search/scifact]
     python benchmarks/search.py --keep FOLDER    # the first call builds, and goes on where one was stopped
     python benchmarks/search.py --keep FOLDER    # each further call measures
+    python benchmarks/search.py --rows 10000 --without-vector    # as on a server without pgvector
 
 The rows are sentences of SciFact recombined, so that words keep their frequencies. One client,
 warm, all in one run; every time is printed in milliseconds, and beside it the processor time of the
@@ -26,6 +27,7 @@ import psycopg
 from bson import encode
 
 from assise.project import Project
+from assise.search.tables import QUERIES
 
 MANIFEST = """assise: 1
 name: bench
@@ -242,9 +244,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--data", type=Path, default=data)
+    parser.add_argument("--without-vector", action="store_true", help="hide pgvector from search")
     parser.add_argument("--keep", type=Path, help="A folder for the server, used by later calls.")
     arguments = parser.parse_args()
     sentences = read_sentences(arguments.data)
+    if arguments.without_vector:
+        available = f"SELECT %(name)s <> 'vector' AND ({QUERIES['available']})"
+        hidden = {"vector": "SELECT NULL LIMIT 0", "available": available}
+        QUERIES._queries.update(hidden)  # noqa: SLF001
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.keep or Path(temporary)
         folder.mkdir(exist_ok=True)
