@@ -38,11 +38,6 @@ from assise.schema.sql import quote
 from assise.schema.views import revoke_defaults
 from assise.workspace import Move
 
-
-def keep_still() -> None:
-    """Nothing is loaded, so that nothing follows."""
-
-
 QUERIES = Queries("assise.revisions")
 PART = Bookkeeping("revisions", files("assise.revisions").joinpath("sql"))
 PATIENCE_S = 60
@@ -123,6 +118,10 @@ def check_files(revisions: Sequence[Revision], noted: Sequence[Noted]) -> None:
                 f"{found.file} was edited after it began in this database",
                 remedy="Put it back, and write the change into a new revision.",
             )
+
+
+def keep_still() -> None:
+    """Nothing is loaded, so that nothing follows."""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,6 @@ from assise.revisions.lint import LintFinding, run_squawk
 from assise.revisions.refresh import ViewAge, list_ages
 from assise.revisions.statements import plain_name
 from assise.revisions.sums import ScratchSums, open_sums, run_blocks
-from assise.schema.audit import list_audit_places
 from assise.schema.catalog import CatalogDifference, CatalogItem, Snapshot, compare
 from assise.schema.partitions import list_partitionings
 from assise.schema.plan import SchemaPlan, plan
@@ -50,8 +49,9 @@ from assise.schema.sql import quote_table
 from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_sql
 
 SHOWN = 20
-FIRST = "`assise schema revise start` writes the first."
 """Differences that an error names."""
+
+FIRST = "`assise schema revise start` writes the first."
 
 
 class NoteRules(Protocol):
@@ -59,6 +59,10 @@ class NoteRules(Protocol):
 
     def __call__(self, connection: Connection, tables: LoadedTables, *, is_changed: bool) -> None:
         """Note it."""
+
+
+ListBeside = Callable[[Connection, str], set[tuple[str, str]]]
+"""What parts have made for a load beside its schema: table, and kind with name."""
 
 
 class RevisionState(NamedTuple):
@@ -106,7 +110,7 @@ class _Open:
     sums: ScratchSums
     revisions: list[Revision]
     texts: list[SqlText]
-    made: set[tuple[str, str]]
+    list_beside: ListBeside
 
     @property
     def noted(self) -> list[Noted]:
@@ -125,13 +129,12 @@ class _Open:
     def find_drift(self, expected: Snapshot) -> SchemaDrift:
         """How the database differs from what it should be."""
         drift = find_drift(read_snapshot(self.connection), expected)
-        logs = list_audit_places(self.manifest, self.schema)
-        known = {*self._list_made(), *(_bare(*each) for each in logs)}
+        known = {*self._list_beside()}
         return replace(drift, others=[each for each in drift.others if not _is_of(each, known)])
 
-    def _list_made(self) -> Iterator[tuple[str, str, str]]:
+    def _list_beside(self) -> Iterator[tuple[str, str, str]]:
         """What parts have made beside the schema, as `_bare` has it."""
-        for table, what in self.made:
+        for table, what in self.list_beside(self.connection, self.manifest.name):
             kind, _, name = what.partition(" ")
             is_whole = kind in {"table", "function"}
             own = quote_table(self.schema, name if is_whole else table)
@@ -164,7 +167,7 @@ class RevisionVerbs:
     adopt: notes tables that revisions have made as a load of nothing, with the first one's name.
     note: notes what they have made of the access rules.
     follow: lets the log of changes follow the columns of its tables.
-    list_beside: what parts have made for a load beside its schema: table, and kind with name.
+    list_beside: what is no revision's, and nobody else's.
     scratch: the URL of a server on which databases may be made for a moment.
     """
 
@@ -173,7 +176,7 @@ class RevisionVerbs:
     adopt: Callable[[Connection, str], LoadedTables]
     note: NoteRules
     follow: Callable[[Connection, LoadedTables], None]
-    list_beside: Callable[[Connection, str], set[tuple[str, str]]]
+    list_beside: ListBeside
     scratch: str | None = None
 
     @property
@@ -191,8 +194,8 @@ class RevisionVerbs:
             with open_sums(
                 self.workspace, manifest, connection, scratch=self.scratch, schema=schema
             ) as sums:
-                made = self.list_beside(connection, manifest.name)
-                yield _Open(connection, tables, manifest, schema, sums, revisions, texts, made)
+                facts = (sums, revisions, texts, self.list_beside)
+                yield _Open(connection, tables, manifest, schema, *facts)
 
     @property
     def include_object(self) -> IncludeObject:

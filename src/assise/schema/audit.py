@@ -121,17 +121,6 @@ def write_function(
     return function._replace(create=create)
 
 
-def list_audit_places(manifest: Manifest, schema: str) -> set[tuple[str, str, str]]:
-    """What the log needs as a catalog has it: kind, what it is on, and name, without quotes."""
-    found = set()
-    for each in list_audit_objects(manifest, schema):
-        ending = "()" if each.kind == "function" else ""
-        own = (quote_table(schema, each.name) + ending).replace('"', "")
-        on = quote_table(schema, each.table).replace('"', "") if each.table else own
-        found.add((str(each.kind), on, each.name.replace('"', "") if each.table else own))
-    return found
-
-
 @dataclass(frozen=True)
 class _AuditObjects:
     rules: AccessRules
