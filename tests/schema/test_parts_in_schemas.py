@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ from tests.dumps import confirm, write_dump
 from tests.scenes.databases import Databases, Template
 from tests.search.meaning.words import WordEmbedder, open_words
 
+from assise.app import App
 from assise.project import Project
+from assise.search.chat.agent import AgentTools
 from assise.search.query import Request
 
 Query = Callable[..., list[tuple[Any, ...]]]
@@ -243,3 +246,15 @@ def test_resources_of_several_schemas(app: Project, short_folder: Path, database
 def test_a_search_as_a_user_by_python(app: Project) -> None:
     found = app.search.query(Request("red", ["core.books"]), user_id=user_id(0))
     assert [(hit.type, str(hit.id)) for hit in found.results] == [("core.books", user_id(0))]
+
+
+def test_an_agent_is_told_of_the_tables_of_every_schema(app: Project, database: str) -> None:
+    async def run() -> dict[str, list[str]]:
+        urls = {"app": make_conninfo(database, user="apihttp_app")}
+        async with App(app.path, urls=urls) as opened:
+            found = await AgentTools(opened.chat, user_id(0)).tables()
+        return {name: columns for name, columns in found["tables"].items() if "books" in name}
+
+    found = asyncio.run(run())
+    assert found.keys() == {"core.books", "shelf.books"}
+    assert "title" in found["core.books"]

@@ -16,6 +16,7 @@ from assise.manifest.sections.search import SEARCH
 from assise.postgres.asking import answer_async
 from assise.schema.access import AccessRules
 from assise.schema.search.searched import list_readable
+from assise.schema.sql import quote_table
 from assise.search.chat.ask import ChatAnswer
 from assise.search.chat.similar import find_text
 from assise.search.chat.verbs import AppChat
@@ -27,7 +28,7 @@ INSTRUCTIONS = (
 )
 READABLE = """
 SELECT t AS table, array_agg(a.attname::text) AS columns
-FROM unnest(%(tables)s::text[]) AS t JOIN pg_attribute AS a ON a.attrelid = to_regclass(quote_ident(t))
+FROM unnest(%(tables)s::text[], %(places)s::text[]) AS n (t, place) JOIN pg_attribute AS a ON a.attrelid = to_regclass(place)
 WHERE a.attnum > 0 AND NOT a.attisdropped AND has_column_privilege(a.attrelid, a.attnum, 'SELECT')
 GROUP BY t
 """
@@ -92,15 +93,16 @@ class AgentTools:
 
     async def tables(self) -> dict[str, Any]:
         """List the tables that can be searched, with the columns that hits may have."""
-        rules = AccessRules(self.chat.manifest, "")
+        rules, tables = AccessRules(self.chat.manifest, ""), self._list_tables()
+        places = [quote_table(None, name) for name in tables]
         rights = {"user_id": self.user_id, "tenant_id": self.tenant_id}
         async with self.chat.search.open_session(**rights) as session:
-            rows = await session.fetch(READABLE, {"tables": self._list_tables()})
+            rows = await session.fetch(READABLE, {"tables": tables, "places": places})
         granted = {row["table"]: row["columns"] for row in rows}
         return {
             "tables": {
                 name: [each for each in list_readable(rules, name) if each in granted[name]]
-                for name in self._list_tables()
+                for name in tables
                 if name in granted
             }
         }
