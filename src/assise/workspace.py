@@ -34,8 +34,9 @@ from assise.redis.embedded import EmbeddedRedis
 from assise.rows.model import WovenColumns
 from assise.schema.roles import list_others, role_name
 from assise.schema.script import SqlText
+from assise.schema.sql import quote_table
 from assise.schema.view_steps import sort_files
-from assise.schema.views import name_view, write_view
+from assise.schema.views import write_view
 from assise.settings import (
     MONGO_SETTINGS,
     STATEMENT_TIMEOUT,
@@ -112,7 +113,7 @@ def read_sql(path: Path, manifest: Manifest) -> list[SqlText]:
         *before, make = write_view(name, views[name], selects[name], is_ruled=is_ruled)
         file = views[name].file
         texts += [SqlText(text, file) for text in before]
-        texts.append(SqlText(make, file, name_view(name)))
+        texts.append(SqlText(make, file, quote_table(None, name)))
     return texts
 
 

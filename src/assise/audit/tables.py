@@ -22,6 +22,7 @@ from assise.schema.audit import (
 )
 from assise.schema.managed import Managed
 from assise.schema.sql import quote, quote_table
+from assise.schema.views import revoke_defaults
 from assise.wording import count_of
 from assise.workspace import LoadedTables
 
@@ -53,7 +54,8 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
         for each in wanted:
             if each.kind == "table" and each in missing:
                 connection.execute(each.create)
-                _take_grants(connection, quote(tables.schema, each.name))
+                # Who writes to it could forge it.
+                connection.execute(revoke_defaults(quote(tables.schema, each.name)))
         _keep(connection, tables, [each for each in made if each.kind != "table"], wanted, kept)
     if wanted:
         keep_up_partitions(connection, [partition_log(tables.schema)], log=log)
@@ -107,12 +109,6 @@ def follow(connection: Connection, tables: LoadedTables) -> None:
 def _replace(function: Managed) -> str:
     """The statement that puts a function in the place of one that is there."""
     return function.create.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION", 1)
-
-
-def _take_grants(connection: Connection, place: str) -> None:
-    """Take from a new table what default privileges have given: who writes to it could forge it."""
-    for (statement,) in connection.execute(QUERIES["grants"], {"table": place}):
-        connection.execute(str(statement))
 
 
 def _keep(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
-from assise.documents.reader import NOT_BSON, SKIP, open_document
+from assise.documents.reader import NOT_BSON, elements
 from assise.infer.joins import (
     BOUND,
     FACTOR,
@@ -147,16 +148,9 @@ def _join(values: Iterable[int]) -> int:
 
 def _read_fields(raw: bytes) -> dict[str, tuple[int, int]]:
     """The fields of a document: the kind and the place of each value; none of what is not BSON."""
-    found: dict[str, tuple[int, int]] = {}
-    try:
-        last, p = open_document(raw, 0), 4
-        while p < last:
-            end = raw.index(0, p + 1)
-            found[raw[p + 1 : end].decode(errors="replace")] = raw[p], end + 1
-            p = SKIP[raw[p]](raw, end + 1)
-    except NOT_BSON:
-        return {}
-    return found
+    with suppress(*NOT_BSON):
+        return {key.decode(errors="replace"): (kind, p) for kind, key, p, _ in elements(raw)}
+    return {}
 
 
 def _read_number(raw: bytes, names: Fields) -> Iterator[int]:

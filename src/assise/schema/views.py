@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from assise.manifest.names import split_table
 from assise.manifest.sections.views import View
-from assise.schema.sql import quote, quote_list, quote_text
-
-
-def name_view(name: str) -> str:
-    """A view of the manifest as SQL names it."""
-    return quote(*filter(None, split_table(name)))
+from assise.schema.sql import quote, quote_list, quote_table, quote_text
 
 
 def write_view(name: str, view: View, select: str, *, is_ruled: bool) -> list[str]:
@@ -21,7 +16,7 @@ def write_view(name: str, view: View, select: str, *, is_ruled: bool) -> list[st
     A materialized one is empty until the worker fills it. The parentheses keep a second statement of
     the file from being run.
     """
-    called = name_view(name)
+    called = quote_table(None, name)
     before = [f"CREATE EXTENSION IF NOT EXISTS {quote(view.needs)}"] if view.needs else []
     if view.materialized is None:
         rights = " WITH (security_invoker = true)" if is_ruled else ""
@@ -36,7 +31,7 @@ def write_view(name: str, view: View, select: str, *, is_ruled: bool) -> list[st
 
 
 def revoke_defaults(called: str) -> str:
-    """What takes from a new view the rights that default privileges of the database give to others."""
+    """What takes from a new table or view the rights that default privileges of the database give to others."""
     return (
         "DO $revoke$ DECLARE _statement text; BEGIN FOR _statement IN SELECT DISTINCT"
         " format('REVOKE ALL ON %s FROM %s', oid::regclass, CASE grantee WHEN 0 THEN 'PUBLIC' ELSE"

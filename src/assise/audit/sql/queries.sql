@@ -33,11 +33,6 @@ FROM unnest(%(tables)s::text[]) WITH ORDINALITY AS n (name, place)
 JOIN pg_attribute ON attrelid = to_regclass(name) AND attnum > 0 AND NOT attisdropped
 LEFT JOIN pg_index ON indrelid = attrelid AND indisprimary ORDER BY 1, array_position(indkey::int2[], attnum), attnum
 
--- grants --
--- The statements that take from a new table what default privileges have given others than its owner.
-SELECT DISTINCT format('REVOKE ALL ON %%1$s FROM %%2$s', c.oid::regclass, CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(a.grantee)) END)
-FROM pg_class AS c, aclexplode(relacl) AS a WHERE c.oid = to_regclass(%(table)s) AND a.grantee <> relowner
-
 -- since --
 -- When the oldest line was written; nothing where there is none.
 SELECT at FROM {log} ORDER BY xid, id LIMIT 1

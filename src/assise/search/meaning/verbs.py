@@ -16,7 +16,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.embedding import MEANING, Embed, Meaning
 from assise.postgres.asking import Asking
 from assise.schema.search.meaning import MODEL, SPEND
-from assise.schema.sql import quote
+from assise.schema.sql import quote_table
 from assise.search.meaning.choose import find_daily_tokens, open_embedder, read_embedder
 from assise.search.meaning.embedder import Embedder, multiply, normalize, write_vector
 from assise.search.meaning.passages import compose, count_tokens, cut
@@ -154,7 +154,7 @@ class Embedders:
 
 def find_model(schema: str | None) -> Asking[ActiveModel | None]:
     """The model whose vectors queries read; None where there is none."""
-    name = quote(schema, MODEL) if schema else quote(MODEL)
+    name = quote_table(schema, MODEL)
     (found,) = yield "SELECT to_regproc(%(name)s) IS NOT NULL AS is_there", {"name": name}
     if not found["is_there"]:
         return None
@@ -171,7 +171,7 @@ def spend_tokens(schema: str | None, *, model: str, tokens: int, most: int) -> A
     Raises:
         EmbedderError: these would be too many.
     """
-    name = quote(schema, SPEND) if schema else quote(SPEND)
+    name = quote_table(schema, SPEND)
     values = {"model": model, "tokens": tokens, "most": most}
     (kept,) = yield f"SELECT {name}(%(model)s, %(tokens)s, %(most)s) AS is_kept", values
     if not kept["is_kept"]:
