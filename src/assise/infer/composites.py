@@ -28,28 +28,28 @@ from assise.infer.joins import (
 )
 from assise.infer.names import is_reference_name, name_things
 
-Fields = tuple[str, ...]
+IndexFields = tuple[str, ...]
 
 LEAST_SHARE = 90
 """Percent of the values that are rows of the other collection: they join only where names say so."""
 
 
-class Answer(NamedTuple):
+class Correspondence(NamedTuple):
     """The `fields` of a unique index of a collection, and the `own` ones that answer to them."""
 
     collection: str
-    fields: Fields
-    own: Fields
+    fields: IndexFields
+    own: IndexFields
 
 
-FindAnswers = Callable[[Fields], Sequence[Answer]]
+FindAnswers = Callable[[IndexFields], Sequence[Correspondence]]
 """Takes the names of the fields of a document, in order of the alphabet."""
 
 
 class Composite(NamedTuple):
     """How many of the values that answer are those of a row of the other collection."""
 
-    answer: Answer
+    answer: Correspondence
     hits: int
     among: int
     is_whole: bool
@@ -64,7 +64,7 @@ class Composite(NamedTuple):
         )
 
 
-Matched = Mapping[tuple[str, Answer], Composite]
+Matched = Mapping[tuple[str, Correspondence], Composite]
 """Collection and answer -> the reference."""
 
 
@@ -77,10 +77,10 @@ class Composites:
         find_answers: which fields of a document answer to indexes of others; None where none has one.
     """
 
-    fields: Sequence[Fields] = ()
+    fields: Sequence[IndexFields] = ()
     find_answers: FindAnswers | None = None
-    ids: dict[Fields, KeptNumbers] = field(default_factory=dict)
-    samples: dict[Answer, array[int]] = field(default_factory=dict)
+    ids: dict[IndexFields, KeptNumbers] = field(default_factory=dict)
+    samples: dict[Correspondence, array[int]] = field(default_factory=dict)
 
     def add_all(self, documents: Sequence[bytes]) -> None:
         """Add the documents of a chunk."""
@@ -123,12 +123,12 @@ class Composites:
         for fields, numbers, bound, total in found["ids"]:
             composites.ids[tuple(fields)] = KeptNumbers(unpack_numbers(numbers), bound, total)
         for collection, fields, own, numbers in found["samples"]:
-            answer = Answer(collection, tuple(fields), tuple(own))
+            answer = Correspondence(collection, tuple(fields), tuple(own))
             composites.samples[answer] = unpack_numbers(numbers)
         return composites
 
 
-def _list_numbers(documents: Sequence[bytes], fields: Fields) -> Iterator[int]:
+def _list_numbers(documents: Sequence[bytes], fields: IndexFields) -> Iterator[int]:
     """The numbers of the documents that have all of the fields."""
     columns = [list_numbers(documents, name) for name in fields]
     if all(len(column) == len(documents) for column in columns):
@@ -153,7 +153,7 @@ def _read_fields(raw: bytes) -> dict[str, tuple[int, int]]:
     return {}
 
 
-def _read_number(raw: bytes, names: Fields) -> Iterator[int]:
+def _read_number(raw: bytes, names: IndexFields) -> Iterator[int]:
     """One number of the values of these fields, if each is of a form that joins."""
     found = _read_fields(raw)
     read = [read_value(raw, *found[name]) for name in names if name in found]
@@ -162,7 +162,9 @@ def _read_number(raw: bytes, names: Fields) -> Iterator[int]:
         yield _join(values)
 
 
-def make_finder(composites: Mapping[str, Sequence[Fields]], collection: str) -> FindAnswers | None:
+def make_finder(
+    composites: Mapping[str, Sequence[IndexFields]], collection: str
+) -> FindAnswers | None:
     """Make what finds the fields of a collection's documents that answer to others' indexes.
 
     A field answers to one by its name, `invoiceNumber` to `number` of `invoices`; where one does so,
@@ -174,18 +176,18 @@ def make_finder(composites: Mapping[str, Sequence[Fields]], collection: str) -> 
     ]
 
     @lru_cache(maxsize=1_000)
-    def find_answers(names: Fields) -> list[Answer]:
+    def find_answers(names: IndexFields) -> list[Correspondence]:
         answers = []
         for name, fields in wanted:
             own = tuple(_find_answer(names, things[name], each) for each in fields)
             if all(own) and own != fields:
-                answers.append(Answer(name, fields, own))
+                answers.append(Correspondence(name, fields, own))
         return answers
 
     return find_answers if wanted else None
 
 
-def _find_answer(names: Fields, thing: str, field_name: str) -> str:
+def _find_answer(names: IndexFields, thing: str, field_name: str) -> str:
     others = (name for name in names if name != field_name)
     named = (name for name in others if is_reference_name(name, thing, field_name))
     return next(named, field_name if field_name in names else "")
@@ -193,7 +195,7 @@ def _find_answer(names: Fields, thing: str, field_name: str) -> str:
 
 def find_composites(composites: Mapping[str, Composites], whole: Mapping[str, bool]) -> Matched:
     """The references of several fields; `whole` says of which collections all were looked at."""
-    found: dict[tuple[str, Answer], Composite] = {}
+    found: dict[tuple[str, Correspondence], Composite] = {}
     for collection, own in composites.items():
         for answer, numbers in own.samples.items():
             ids = composites[answer.collection].ids.get(answer.fields, KeptNumbers())

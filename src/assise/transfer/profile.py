@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from functools import lru_cache
 from itertools import chain
 
-from assise.infer.composites import Composites, Fields, make_finder
+from assise.infer.composites import Composites, IndexFields, make_finder
 from assise.infer.joins import Joins
 from assise.infer.metadata import read_metadata
 from assise.infer.names import is_reference_name, name_things
@@ -38,7 +38,7 @@ class ProfileWork:
         source: Source,
         paths: int,
         targets: Mapping[str, Sequence[str]],
-        composites: Mapping[str, Sequence[Fields]],
+        composites: Mapping[str, Sequence[IndexFields]],
     ) -> None:
         self._source, self._paths, self._targets = source, paths, targets
         self._composites = composites

@@ -45,7 +45,7 @@ TRIES = 5
 together take as long as each of them may be silent."""
 
 
-class Caller:
+class ServerCalls:
     """A client of openai for threads that wait: a server that sends a byte now and then is never
     silent, and only a client with await can be told when to stop.
     """
@@ -95,7 +95,7 @@ class ServedEmbedder:
     server: ServerModel
     key: str = ""
     timeout_s: float = 60.0
-    _opened: Caller | None = None
+    _opened: ServerCalls | None = None
     _lock: Lock = field(default_factory=Lock)
 
     @cached_property
@@ -139,7 +139,7 @@ class ServedEmbedder:
         """The server without what signs in there."""
         return urlsplit(self.server.base_url).netloc.rpartition("@")[2]
 
-    def _open(self) -> Caller:
+    def _open(self) -> ServerCalls:
         module = extras.load("openai", extra="openai")
         with self._lock:
             if self._opened is None:
@@ -149,7 +149,7 @@ class ServedEmbedder:
                     # Texts go where the manifest says, and nowhere else.
                     http_client=module.DefaultAsyncHttpxClient(follow_redirects=False),
                 )
-                self._opened = Caller(client)
+                self._opened = ServerCalls(client)
             return self._opened
 
     def _ask(self, texts: Sequence[str], purpose: Purpose) -> list[Vector]:
