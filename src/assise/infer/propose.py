@@ -108,6 +108,7 @@ def propose(
     relations.join_types(references)
     metadata = {collection: profile.metadata for collection, profile in profiles.items()}
     relations.add_indexes(tables, metadata, has_parser=has_parser)
+    relations.add_defaults()
     relations.add_references(references)
     relations.add_child_keys(joins, references)
     composites = {collection: profile.composites for collection, profile in profiles.items()}

@@ -24,6 +24,8 @@ _ID_FORMS = {"objectid": OBJECT_IDS.kind, "uuid": UUIDS.kind}
 
 _TEXT_KINDS = frozenset({"string", "objectid"})
 
+_NEW_KEY = "gen_random_uuid()"
+
 
 @dataclass
 class Relations:
@@ -219,6 +221,18 @@ class Relations:
             }
             orphans = {"orphans": "keep"} if match.hits < match.among else {}
             self._foreign_keys.setdefault(own.table, []).append({**key, **orphans})
+
+    def add_defaults(self) -> None:
+        """Give keys of texts and of UUIDs a default, as MongoDB gives a document an `_id`.
+
+        Keys of ObjectIds and of integers have one of their own.
+        """
+        for name, table in self.tables.items():
+            key = table.primary_key[0]
+            column = table.columns.get(key)
+            if column and column.type in {"text", "uuid"} and column.kind != "objectid":
+                self._columns.setdefault((name, key), {})["default"] = _NEW_KEY
+                self._remark(name, key, "a row that gives none gets a UUID")
 
     def _ask(self, place: Placed, **keys: object) -> None:
         self._columns.setdefault((place.table, place.column), {}).update(keys)
