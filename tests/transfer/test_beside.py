@@ -55,11 +55,11 @@ MEETING = """
     BEGIN
         IF kind IS NULL THEN RETURN; END IF;
         INSERT INTO public.meetings
-            SELECT kind, pg_backend_pid(), (SELECT count(*) FROM public."right");
+            SELECT kind, pg_backend_pid(), (SELECT sum(loaded) FROM assise.chunk);
         PERFORM nextval('public.meeting_' || kind);
         FOR try IN 1..400 LOOP
             EXECUTE 'SELECT last_value FROM public.meeting_' || kind INTO others;
-            IF others = 2 THEN RETURN; END IF;
+            IF others > 1 THEN RETURN; END IF;
             PERFORM pg_sleep(0.05);
         END LOOP;
         RAISE 'nobody else makes a % at the same time', kind;
@@ -91,7 +91,7 @@ def test_each_kind_is_made_in_two_sessions_at_once(
     told: list[Progress] = []
     assert migrate(database, tmp_path, told.append, 2).findings == []
     met = query("SELECT kind, count(DISTINCT pid), min(rows) FROM meetings GROUP BY 1 ORDER BY 1")
-    assert met == [("check", 2, 20), ("index", 2, 20), ("key", 2, 20), ("unique", 2, 20)]
+    assert met == [(kind, 2, 40) for kind in ("check", "index", "key", "unique")]
     assert [name for (name,) in query(MADE)] == ALL
     built = [(each.documents, each.size, each.noun) for each in told if each.step == "build"]
     assert built == [(n, OBJECTS, "object") for n in range(1, OBJECTS + 1)]
