@@ -15,7 +15,12 @@ from assise.documents.reader import NOT_BSON, SKIP, elements
 from assise.infer.ids import FITS as FITS_KEY
 from assise.types.text import encode_text
 
-FITS = {**FITS_KEY, STRING: lambda value: encode_text(value, 0)[0] is not None}
+
+def _fits_text(value: bytes) -> bool:
+    return encode_text(value, 0)[0] is not None
+
+
+FITS = {**FITS_KEY, STRING: _fits_text}
 """Type byte -> whether the bytes of a value fit the column of their kind, which is no key."""
 
 
