@@ -113,7 +113,7 @@ def _refuse(statement: str, error: TargetError) -> UsageError:
     )
 
 
-FORM = "3"
+FORM = "4"
 """Of the query of snapshots: another one makes those that are kept useless."""
 
 
