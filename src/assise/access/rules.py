@@ -212,9 +212,7 @@ def _add_column(connection: Connection, tables: LoadedTables, column: Managed) -
         ) from error
 
 
-def _rewrite(
-    connection: Connection, tables: LoadedTables, table: str, *, statement: str
-) -> None:
+def _rewrite(connection: Connection, tables: LoadedTables, table: str, *, statement: str) -> None:
     """Run a statement for which the server writes all rows of a table anew, in an open transaction.
 
     They stay the load's. Where others have edited some of them nobody could tell which, so then it
@@ -222,7 +220,7 @@ def _rewrite(
     """
     place = quote_table(tables.schema, table)
     connection.execute(f"LOCK TABLE {place} IN ACCESS EXCLUSIVE MODE")
-    edited = f"SELECT FROM {place} AS c WHERE c.xmin NOT IN ({tables.transactions})"  # noqa: S608
+    edited = f"SELECT FROM {place} AS c WHERE c.xmin NOT IN ({tables.transactions})"
     if connection.scalar(f"SELECT EXISTS ({edited})"):
         connection.execute(f"SAVEPOINT edited;\n{statement};\nRELEASE edited")
     else:
