@@ -35,6 +35,7 @@ from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import born, comments, creation, export, ledger
+from assise.transfer.amend import check_notes
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
@@ -252,6 +253,7 @@ def load(
                 ledger.check_unchanged(connection, found, manifest.layout)
                 check_owner(workspace, manifest, found)
                 if not found.is_revised:
+                    check_notes(found, manifest)
                     born.apply_tables(connection, found, manifest, log=workspace.log)
                     if count := comments.apply_manifest(connection, found, manifest):
                         workspace.log(f"{count_of(count, 'comment')} changed in place")
