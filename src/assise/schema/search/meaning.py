@@ -309,7 +309,7 @@ def select_children(manifest: Manifest, table: str, schema: str | None) -> str:
     text = (
         f"SELECT k.place AS _place, ARRAY[{', '.join(join_children(manifest, table, schema))}] AS texts"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
-        f" {join_rows(manifest, table, key, schema)}"
+        f" {join_rows(manifest, table, columns=key, schema=schema)}"
     )
     return text.replace("%", "%%").replace("\0", "%(keys)s")
 

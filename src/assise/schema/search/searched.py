@@ -337,12 +337,12 @@ def select_hits(manifest: Manifest, table: str, schema: str | None) -> str:
     text = (
         f"SELECT k.place AS _place, {', '.join(qualify('t', types))}"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
-        f" {join_rows(manifest, table, types, schema)}"
+        f" {join_rows(manifest, table, columns=types, schema=schema)}"
     )
     return text.replace("%", "%%").replace("\0", "%(keys)s")
 
 
-def join_rows(manifest: Manifest, table: str, columns: Iterable[str], schema: str | None) -> str:
+def join_rows(manifest: Manifest, table: str, *, columns: Iterable[str], schema: str | None) -> str:
     """The join of some keys `k` with the rows `t` that have them, of which `columns` are read.
 
     Each row is looked up alone: a planner that takes a user to have few rows would read all of them.
