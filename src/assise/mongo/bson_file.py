@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
@@ -70,10 +71,12 @@ def find_bounds(file: BsonFile, size: int) -> Iterator[tuple[int, int]]:
     """
     start = stop = 0
     with _open(file) as stream:
-        for stop in read_stops(stream):
-            if stop - start >= size:
-                yield start, stop
-                start = stop
+        for stops in read_stops(stream):
+            p = 0
+            while (p := bisect_left(stops, start + size, p)) < len(stops):
+                yield start, stops[p]
+                start = stops[p]
+            stop = stops[-1]
     if start < stop:
         yield start, stop
 

@@ -16,7 +16,6 @@ from itertools import islice
 from assise.documents.extjson import JsonWriter
 from assise.errors import BusyError, DependentError, ManifestError, TargetError
 from assise.manifest.layout import layouts
-from assise.manifest.model import Manifest
 from assise.mongo.source import Source
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
@@ -27,7 +26,6 @@ from assise.rows.extra import ELEMENT
 from assise.rows.keys import compile_keys
 from assise.rows.tree import build_tree
 from assise.schema.amend import Breach, Rejection
-from assise.schema.constraints import list_objects
 from assise.schema.objects import Object
 from assise.schema.sql import quote, quote_table
 from assise.transfer import ledger
@@ -122,7 +120,7 @@ def make_objects(
     connection: Connection,
     load: Load,
     source: Source,
-    manifest: Manifest,
+    objects: Sequence[Object],
     *,
     report: Report,
     workers: int,
@@ -136,7 +134,6 @@ def make_objects(
     Raises:
         ManifestError: the server cannot make one of them. Else as `amend_rows`.
     """
-    objects = list_objects(manifest, load.schema)
     amended = amend_rows(connection, load, source, objects, log=log)
     for each in report.collections:
         if each.name in amended:

@@ -64,6 +64,12 @@ def list_made(connection: Connection, load: Load) -> dict[Id, MadeObject]:
     return {made.id: made for made in found}
 
 
+def list_broken(connection: Connection, load: Load) -> set[str]:
+    """The ids of the objects that rows of a load break, or could not be made for another reason."""
+    made = list_made(connection, load).values()
+    return {f"{each.kind} {each.table}.{each.name}" for each in made if each.finding is not None}
+
+
 def is_pending(each: Object, made: Mapping[Id, MadeObject]) -> bool:
     """Whether an object is still to be made, or to be tried again."""
     return (
