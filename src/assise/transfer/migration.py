@@ -250,7 +250,7 @@ def load(
             else:
                 creation.create_rest(connection, found, read_sql(workspace.path, manifest))
                 ledger.check_unchanged(connection, found, manifest.layout)
-                check_owner(workspace, manifest, found)
+                check_owner(workspace, connection, manifest, found)
                 if not found.is_revised:
                     born.apply_tables(connection, found, manifest, log=workspace.log)
                     if count := comments.apply_manifest(connection, found, manifest):
