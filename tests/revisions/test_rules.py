@@ -54,6 +54,26 @@ def test_a_changed_policy_is_never_gone(ruled: Project) -> None:
     check_same(ruled)
 
 
+def test_a_column_becomes_personal_and_is_no_more(ruled: Project, query: Query) -> None:
+    may = "SELECT has_column_privilege('revised_readonly', 'users', 'name', 'SELECT')"
+    others = may.replace("'name'", "'email'")
+    change(ruled, "name: {type", "name: {personal: name, type")
+    revise(ruled, "personal")
+    verbs = ruled.revisions()
+    for verb, is_shown in ((verbs.apply, False), (verbs.revert, True), (verbs.apply, False)):
+        verb()
+        assert query(may) == [(is_shown,)]
+        assert query(others) == [(True,)]
+    check_same(ruled)
+    change(ruled, "personal: name, ", "")
+    revise(ruled, "no more")
+    for verb, is_shown in ((verbs.apply, True), (verbs.revert, False), (verbs.apply, True)):
+        verb()
+        assert query(may) == [(is_shown,)]
+        assert query(others) == [(True,)]
+    check_same(ruled)
+
+
 def test_what_revisions_have_made_is_no_gap_and_what_others_make_of_it_is(
     ruled: Project, query: Query
 ) -> None:
