@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import islice
 
 from assise.documents.extjson import JsonWriter
-from assise.errors import BusyError, DependentError, TargetError
+from assise.errors import BusyError, DependentError, ManifestError, TargetError
 from assise.manifest.layout import layouts
 from assise.mongo.source import Source
 from assise.postgres import bookkeeping
@@ -76,6 +76,27 @@ TRUE = b"\x01"
 
 PAGE = 500
 """Documents that are read back at a time."""
+
+
+def check_notes(load: Load, manifest: Manifest) -> None:
+    """Check that rows of a load can note the values that the manifest says to set to NULL.
+
+    Raises:
+        ManifestError: the load is one by rules 1, which have no such note.
+    """
+    if load.layout.rules >= WITH_NOTES:
+        return
+    for each in list_objects(manifest, load.schema):
+        if each.amendment is not None and each.amendment.action == "null":
+            what = "duplicates" if each.amendment.values else "orphans"
+            place = each.place[:-1] if each.place[2] == "columns" else each.place
+            raise ManifestError(
+                f"an older Assise loaded {load.name!r}, which keeps no original beside a NULL",
+                file="the manifest",
+                key=".".join([*place, what]),
+                value="null",
+                remedy=f"Write keep or reject. Or load again: {ledger.restart_hint(load)}",
+            )
 
 
 def list_amended(connection: Connection, load: Load) -> list[Finding]:
@@ -219,8 +240,6 @@ class _Run:
         layout = self.load.layout
         for each in self.asked:
             if each.amendment is None:
-                continue
-            if each.amendment.action == "null" and layout.rules < WITH_NOTES:
                 continue
             table, root = layout.tables[each.table], layout.root(each.table)
             escape = build_tree(layout, root).form.escapes.escape
