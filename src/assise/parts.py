@@ -173,6 +173,13 @@ def list_beside(connection: Connection, load: str) -> set[tuple[str, str]]:
     return {each for part in beside for each in part.list_additions(connection, load)}
 
 
+def list_readers(connection: Connection, load: str) -> set[str]:
+    """The triggers of parts that read columns of their tables; those of audit follow these."""
+    others = [part for part in list_additions() if part not in (rules, audit)]
+    made = {what for part in others for _, what in part.list_additions(connection, load)}
+    return {what.removeprefix("trigger ") for what in made if what.startswith("trigger ")}
+
+
 def add_woven(connection: Connection, tables: LoadedTables) -> WovenColumns:
     """Make the columns of ours that a load writes beside its own; which they are."""
     return rules.add_woven(connection, tables)

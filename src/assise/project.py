@@ -208,14 +208,14 @@ class Project:
         """
         from assise.access.rules import note_revised
         from assise.audit.tables import follow
-        from assise.parts import list_beside
+        from assise.parts import list_beside, list_readers
         from assise.revisions.verbs import RevisionVerbs
         from assise.transfer.finished import adopt, open_target
 
         workspace = self._asking(confirm)
         opened = partial(open_target, workspace)
-        facts = (workspace, opened, partial(adopt, workspace), note_revised, follow, list_beside)
-        return RevisionVerbs(*facts, scratch)
+        facts = (workspace, opened, partial(adopt, workspace), note_revised, follow)
+        return RevisionVerbs(*facts, list_beside, list_readers, scratch)
 
     @property
     def mongo(self) -> CollectionVerbs:

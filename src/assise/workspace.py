@@ -194,6 +194,9 @@ class Owner(Protocol):
     def check_manifest(self, path: Path, manifest: Manifest, schema: str) -> None:
         """Check that the revisions lead to the manifest."""
 
+    def check_applied(self, connection: Connection, path: Path, name: str) -> None:
+        """Check that a database has all revisions, whole."""
+
     def list_lesser(self, path: Path) -> Mapping[str, Lesser]:
         """The keys that revisions leave out, by their ids."""
 

@@ -54,7 +54,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
             rows = connection.execute(QUERIES["present"], {"names": [*grants]})
             for (name,) in rows:
                 connection.execute(grant_events(str(name), grants[str(name)], [*PART.tables]))
-    totals.apply(connection, _MADE, tables)
+    totals.apply(connection, _MADE, tables, log=log)
     if is_new:
         log("analytics: events are kept in assise.analytics_events")
 

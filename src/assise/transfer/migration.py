@@ -252,7 +252,7 @@ def load(
             else:
                 creation.create_rest(connection, found, read_sql(workspace.path, manifest))
                 ledger.check_unchanged(connection, found, manifest.layout)
-                check_owner(workspace, manifest, found)
+                check_owner(workspace, connection, manifest, found)
                 if not found.is_revised:
                     check_notes(found, manifest)
                     born.apply_tables(connection, found, manifest, log=workspace.log)
