@@ -318,7 +318,7 @@ tables:
 def test_rows_keep_nothing_of_a_document_that_is_rejected(project: Project, query: Query) -> None:
     """Nobody sees them, as if the rules had come when the document was gone."""
     project.path.write_text(NOTES)
-    documents = {
+    documents: dict[str, list[dict[str, Any]]] = {
         "orders": [{"_id": n, "user": n, "code": "a"} for n in (1, 2)],
         "notes": [{"_id": n, "order": n, "lines": [{"n": 1}]} for n in (1, 2)],
     }

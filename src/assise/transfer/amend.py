@@ -16,6 +16,7 @@ from itertools import islice
 from assise.documents.extjson import JsonWriter
 from assise.errors import BusyError, DependentError, ManifestError, TargetError
 from assise.manifest.layout import layouts
+from assise.manifest.model import Manifest
 from assise.mongo.source import Source
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
@@ -26,6 +27,7 @@ from assise.rows.extra import ELEMENT
 from assise.rows.keys import compile_keys
 from assise.rows.tree import build_tree
 from assise.schema.amend import Breach, Rejection
+from assise.schema.constraints import list_objects
 from assise.schema.objects import Object
 from assise.schema.sql import quote, quote_table
 from assise.transfer import ledger
