@@ -14,6 +14,16 @@ SELECT assise.analytics_track(
     (string_to_array(%(traffics)s, %(mark)s))[2:], (string_to_array(%(properties)s, %(mark)s))[2:], true
 ) AS kept
 
+-- unknown_events --
+-- Which of some events have never been.
+SELECT event FROM unnest(%(events)s::text[]) AS asked (event)
+WHERE NOT EXISTS (SELECT FROM assise.analytics_bitmap AS b WHERE b.event = asked.event)
+    AND NOT EXISTS (SELECT FROM assise.analytics_events AS e WHERE e.event = asked.event)
+
+-- event_names --
+-- The names of events that are folded.
+SELECT DISTINCT event FROM assise.analytics_bitmap WHERE event <> ''
+
 -- count_new --
 -- How many of some events of before would be kept.
 SELECT count(DISTINCT uuid) FROM unnest(%(uuids)s::uuid[], (string_to_array(%(ids)s, %(mark)s))[2:], %(ats)s::timestamptz[]) AS g (uuid, distinct_id, at)
