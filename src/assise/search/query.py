@@ -38,6 +38,12 @@ EXACT = 10_000
 Ranking = Literal["keyword", "semantic", "hybrid"]
 """How rows are ranked."""
 
+EMBED_IT = (
+    "Write embed: [COLUMN, …] at the table, then `assise load` and `assise search embed`;"
+    " or ask by words: --method keyword."
+)
+"""What to do where rows are asked for by meaning, but searched by words alone."""
+
 _ARGUMENTS = (
     "%(q)s, %(tables)s::text[], %(limit)s, %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb"
 )
@@ -313,11 +319,15 @@ def check_tables(
     embedded = [name for name, table in manifest.tables.items() if EMBED.of(table) is not None]
     known = {"keyword": searched, "semantic": embedded, "hybrid": [*searched, *embedded]}[method]
     for name in types or ():
+        if name not in known and name in searched:
+            raise UsageError(f"table {name!r} is not searched by meaning", remedy=EMBED_IT)
         if name not in known:
             raise UsageError(f"table {name!r} is not searched", remedy=nearest(name, known))
     if not known:
-        word = "search: {title: …, body: …}" if method == "keyword" else "embed: [COLUMN, …]"
-        raise UsageError("no table is searched", remedy=f"Write {word} at a table.")
+        is_by_word = method == "keyword"
+        word = "search: {title: …, body: …}" if is_by_word else "embed: [COLUMN, …]"
+        remedy = EMBED_IT if searched and not is_by_word else f"Write {word} at a table."
+        raise UsageError("no table is searched" + " by meaning" * (not is_by_word), remedy=remedy)
 
 
 def _read_bodies(manifest: Manifest, table: str, row: Record) -> list[str]:

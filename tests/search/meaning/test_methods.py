@@ -23,7 +23,7 @@ from assise.project import Project
 from assise.search.chat.ask import ChatAnswer
 from assise.search.meaning.embedder import Purpose, Vector
 from assise.search.meaning.local import LocalEmbedder
-from assise.search.query import Ranking, Request
+from assise.search.query import EMBED_IT, Ranking, Request
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,24 @@ def test_what_cannot_be_asked_is_refused(shelf: Project) -> None:
         shelf.search.query(Request("a", ["users"], method="hybrid"), user_id=1)
     with pytest.raises(RefusedError, match="cursor is none of this search"):
         shelf.search.query(Request("a", ["books"], method="hybrid", cursor="[]"), user_id=1)
+
+
+def test_a_table_that_is_not_embedded_says_how_it_could_be(shelf: Project) -> None:
+    notes = "    embed: {field: text, chunk: 40 tokens, where: \"kind = 'user'\"}"
+    assert notes in MANIFEST
+    shelf.path.write_text(MANIFEST.replace(notes, "    search: {body: text, language: [fr, en]}"))
+    shelf.load(None, confirm=confirm)
+    shelf.search.build()
+    with pytest.raises(UsageError, match="'notes' is not searched by meaning") as caught:
+        shelf.search.query(Request("a", ["books", "notes"], method="semantic"), user_id=1)
+    assert caught.value.remedy == EMBED_IT
+    request = Request("mon chien n'obéit pas", limit=100, method="semantic")
+    assert {hit.type for hit in shelf.search.query(request, user_id=1).results} == {"books"}
+    request = replace(request, text="telescope", method="hybrid")
+    assert {hit.type for hit in shelf.search.query(request, user_id=1).results} == {
+        "books",
+        "notes",
+    }
 
 
 def test_similarity_is_measured_on_the_models_own_scale(shelf: Project) -> None:
@@ -234,6 +252,12 @@ def test_without_the_embedder_words_are_searched_and_it_is_said(
     found = shelf.search.query(Request("telescope", ["books"], method="hybrid"), user_id=2)
     assert found.results[0].title == "Stars and planets"
     assert "the embedder is down" in str(found.warning)
+    both = shelf.search.query(Request("telescope", ["books", "notes"], method="hybrid"), user_id=2)
+    assert [hit.id for hit in both.results] == [hit.id for hit in found.results]
+    with pytest.raises(EmbedderError, match="is down"):
+        shelf.search.query(Request("telescope", ["notes"], method="hybrid"), user_id=2)
+    with pytest.raises(UsageError, match="'users' is not searched"):
+        shelf.search.query(Request("telescope", ["users", "books"], method="hybrid"), user_id=2)
 
 
 def test_who_reads_no_personal_columns_learns_nothing_of_vectors(shelf: Project) -> None:
