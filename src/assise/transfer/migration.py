@@ -220,6 +220,7 @@ def plan(
     connection = workspace.find_connection(manifest)
     if connection is not None:
         with connection:
+            workspace.check_parts(connection, manifest)
             plan_changes(connection, manifest, plan)
     return plan
 
@@ -237,6 +238,7 @@ def load(
     workspace.write_schema()
     with workspace.connect(manifest) as connection:
         ledger.lock(connection, manifest.name, log=workspace.log)
+        workspace.check_parts(connection, manifest)
         ledger.upgrade(connection)
         found = ledger.find_load(connection, manifest.name)
         if found is not None:
