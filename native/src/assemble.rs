@@ -15,8 +15,11 @@ pub type Row<'a> = Vec<Option<&'a [u8]>>;
 /// The row of a document, and for each table its child rows by the ordinals of their parent.
 pub struct Stored<'a> {
     pub row: Row<'a>,
-    pub children: Vec<HashMap<&'a [u8], Vec<Row<'a>>>>,
+    pub children: Vec<HashMap<Vec<u8>, Vec<Row<'a>>>>,
 }
+
+/// For each document by its key what `Stored` has as children.
+type Children<'a> = HashMap<&'a [u8], Vec<HashMap<Vec<u8>, Vec<Row<'a>>>>>;
 
 type Fields<'j> = [(String, Json<'j>)];
 
@@ -65,13 +68,12 @@ impl Assembler {
         Some(Assembler { plan, names })
     }
 
-    /// The document of a row and its child rows; its fields in the order of a source.
-    pub fn assemble(&self, source: &[u8], stored: &Stored) -> Answer<Vec<u8>> {
+    /// Write the document of a row and its child rows; its fields in the order of a source.
+    pub fn assemble(&self, source: &[u8], stored: &Stored, out: &mut Vec<u8>) -> Answer<()> {
         if source.len() > LARGEST {
             return Err(Declined);
         }
         let mut build = Build { of: self, stored, used: 0 };
-        let mut out = Vec::with_capacity(source.len() + 16);
         let extra = read_extra(&stored.row)?;
         let place = Place {
             number: self.plan.tables[0].root,
@@ -80,15 +82,118 @@ impl Assembler {
             ordinals: &[],
             is_there: true,
         };
-        let start = begin(&mut out);
-        build.level(&place, Some(Hint { raw: source, p: 0 }), &mut out, 0)?;
-        finish(&mut out, start);
+        let start = begin(out);
+        build.level(&place, Some(Hint { raw: source, p: 0 }), out, 0)?;
+        finish(out, start);
         let groups: usize = stored.children.iter().map(HashMap::len).sum();
         if groups != build.used {
             return Err(Declined);
         }
-        Ok(out)
+        Ok(())
     }
+
+    /// The keys of documents that have one, as fields, and how many they are.
+    pub fn find_keys<'d>(&self, documents: impl Iterator<Item = (u64, &'d [u8])>) -> (Vec<u8>, usize) {
+        let (mut keys, mut count) = (Vec::new(), 0);
+        for (offset, raw) in documents {
+            let start = keys.len();
+            match self.plan.key(offset, raw, &mut keys) {
+                Ok(()) => count += 1,
+                Err(Declined) => keys.truncate(start),
+            }
+        }
+        (keys, count)
+    }
+
+    /// The documents whose rows were read, one behind the other, and where each ends; one that is
+    /// declined ends where it begins. Rows are what `record_send` gives.
+    ///
+    /// Declined as a whole where a child row has the key of no document whose row is there.
+    pub fn assemble_all<'d>(
+        &self,
+        documents: impl Iterator<Item = (u64, &'d [u8])>,
+        rows: &[&[u8]],
+        child_rows: &[Vec<&[u8]>],
+    ) -> Answer<(Vec<u8>, Vec<u32>)> {
+        let mut row = Vec::new();
+        let mut keys = Vec::with_capacity(rows.len());
+        for record in rows {
+            read_record(record, &mut row)?;
+            keys.push(row.get(self.plan.key_position).copied().flatten().ok_or(Declined)?);
+        }
+        let mut children = self.group_children(child_rows)?;
+        let mut none = vec![HashMap::new(); self.plan.tables.len()];
+        let mut rows: Vec<Option<&[u8]>> = rows.iter().copied().map(Some).collect();
+        let (mut found, mut following) = (HashMap::new(), 0);
+        let (mut out, mut ends, mut key) = (Vec::new(), Vec::new(), Vec::new());
+        for (offset, raw) in documents {
+            let start = out.len();
+            key.clear();
+            if self.plan.key(offset, raw, &mut key).is_ok() {
+                let key = &key[4..];
+                // Rows mostly come in the order of the documents.
+                if keys.get(following) != Some(&key) {
+                    if found.is_empty() {
+                        found.extend(keys.iter().enumerate().map(|(at, &key)| (key, at)));
+                    }
+                    following = found.get(key).copied().unwrap_or(rows.len());
+                }
+                if let Some(record) = rows.get_mut(following).and_then(Option::take) {
+                    following += 1;
+                    read_record(record, &mut row)?;
+                    let own = children.remove(key);
+                    let has_children = own.is_some();
+                    let children = own.unwrap_or_else(|| std::mem::take(&mut none));
+                    let stored = Stored { row: std::mem::take(&mut row), children };
+                    if self.assemble(raw, &stored, &mut out).is_err() {
+                        out.truncate(start);
+                    }
+                    row = stored.row;
+                    if !has_children {
+                        none = stored.children;
+                    }
+                }
+            }
+            ends.push(u32::try_from(out.len()).map_err(|_| Declined)?);
+        }
+        if children.is_empty() { Ok((out, ends)) } else { Err(Declined) }
+    }
+
+    /// Child rows by the keys of their documents.
+    fn group_children<'a>(&self, child_rows: &[Vec<&'a [u8]>]) -> Answer<Children<'a>> {
+        let mut found = Children::new();
+        for (table, records) in child_rows.iter().enumerate() {
+            for record in records {
+                let mut row = Vec::new();
+                read_record(record, &mut row)?;
+                let key = row.first().copied().flatten().ok_or(Declined)?;
+                let parents = row.get(1..self.plan.tables[table].key_width - 1).ok_or(Declined)?;
+                let ordinals: Vec<u8> = parents.iter().flatten().copied().flatten().copied().collect();
+                let of_document = found
+                    .entry(key)
+                    .or_insert_with(|| vec![HashMap::new(); self.plan.tables.len()]);
+                of_document[table].entry(ordinals).or_default().push(row);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The cells of a row as `record_send` gives it: their count, then of each its type and its field.
+fn read_record<'a>(record: &'a [u8], row: &mut Row<'a>) -> Answer<()> {
+    row.clear();
+    let mut p = 4;
+    for _ in 0..i32::from_be_bytes(bytes_at(record, 0)?) {
+        let size = i32::from_be_bytes(bytes_at(record, p + 4)?);
+        p += 8;
+        let cell = match usize::try_from(size) {
+            Ok(size) => Some(record.get(p..p + size).ok_or(Declined)?),
+            Err(_) => None,
+        };
+        p += cell.map_or(0, <[u8]>::len);
+        row.push(cell);
+    }
+    Ok(())
 }
 
 /// The fields of the `_extra` of a row, which is its last cell.
@@ -375,7 +480,7 @@ impl<'a> Build<'a> {
         // Child rows are found by the ordinals that they were given with, which live as long.
         let stored = self.stored;
         let found = stored.children.iter().find_map(|of_table| {
-            of_table.get_key_value(ordinals.as_slice()).map(|(&key, _)| key)
+            of_table.get_key_value(ordinals.as_slice()).map(|(key, _)| key.as_slice())
         });
         let inner = Place {
             number: self.of.plan.tables[child].root,

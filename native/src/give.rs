@@ -125,6 +125,13 @@ fn write_int(size: usize, is_double: bool, cell: &[u8], out: &mut Vec<u8>) -> An
     Ok(INT32)
 }
 
+/// Four digits of a numeric; a group above 9999 is in no cell, and gives other bytes than the cell.
+fn push_group(text: &mut String, group: u16) {
+    for unit in [1000, 100, 10, 1] {
+        text.push(char::from(b'0' + (group / unit % 10) as u8));
+    }
+}
+
 /// An int for a whole number, otherwise a double.
 fn write_number(is_limited: bool, cell: &[u8], out: &mut Vec<u8>) -> Answer<u8> {
     let groups: Vec<u16> =
@@ -159,12 +166,12 @@ fn write_number(is_limited: bool, cell: &[u8], out: &mut Vec<u8>) -> Answer<u8> 
     };
     text.push('0');
     for at in 0..=weight {
-        text.push_str(&format!("{:04}", group(at)));
+        push_group(&mut text, group(at));
     }
     let whole = text.len();
     text.push('.');
     for at in 0..i32::from(scale.div_ceil(4)) {
-        text.push_str(&format!("{:04}", group(weight + 1 + at)));
+        push_group(&mut text, group(weight + 1 + at));
     }
     let is_whole = text[whole + 1..].bytes().all(|digit| digit == b'0');
     if *scale == 0 || (is_limited && is_whole) {

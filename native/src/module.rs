@@ -24,8 +24,45 @@ type Count = (usize, usize, u64, Vec<(u32, u64)>);
 /// Rows of one table: joined, and as numbers of 32 bits their ends and their documents.
 type Rows<'py> = (Bound<'py, PyBytes>, Bound<'py, PyBytes>, Bound<'py, PyBytes>);
 
-type Shredded<'py> =
-    (Vec<usize>, Bound<'py, PyList>, Vec<Rows<'py>>, (u64, u64, u64, u64), Vec<Count>);
+type Shredded<'py> = (
+    Vec<usize>,
+    Bound<'py, PyBytes>,
+    Bound<'py, PyList>,
+    Vec<Rows<'py>>,
+    (u64, u64, u64, u64),
+    Vec<Count>,
+);
+
+/// Bytes, where in the source they begin, and between which borders documents stand in them.
+type Span = (PyBackedBytes, u64, usize, usize);
+
+/// `PackedDocuments` of `assise.mongo.frames`.
+#[derive(FromPyObject)]
+struct Framed {
+    spans: Vec<Span>,
+}
+
+/// Documents with their offsets in the source.
+#[derive(FromPyObject)]
+enum Documents {
+    #[pyo3(transparent)]
+    Packed(Framed),
+    #[pyo3(transparent)]
+    Each(Vec<(u64, PyBackedBytes)>),
+}
+
+impl Documents {
+    fn iter(&self) -> Box<dyn Iterator<Item = (u64, &[u8])> + '_> {
+        match self {
+            Documents::Packed(Framed { spans }) => {
+                Box::new(spans.iter().flat_map(|&(ref data, base, start, stop)| {
+                    frames::split(data, start, stop).map(move |(p, raw)| (base + p as u64, raw))
+                }))
+            }
+            Documents::Each(each) => Box::new(each.iter().map(|(at, raw)| (*at, &raw[..]))),
+        }
+    }
+}
 
 /// What work gives; None where it panics, which stderr tells. Python does that work again.
 fn guard<T>(work: impl FnOnce() -> T) -> Option<T> {
@@ -39,8 +76,11 @@ struct Shredder {
 }
 
 fn pack<'py>(py: Python<'py>, numbers: &[u32]) -> Bound<'py, PyBytes> {
-    let packed: Vec<u8> = numbers.iter().flat_map(|number| number.to_ne_bytes()).collect();
-    PyBytes::new(py, &packed)
+    PyBytes::new(py, numbers.iter().flat_map(|n| n.to_ne_bytes()).collect::<Vec<u8>>().as_slice())
+}
+
+fn pack_offsets<'py>(py: Python<'py>, offsets: &[u64]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, offsets.iter().flat_map(|n| n.to_ne_bytes()).collect::<Vec<u8>>().as_slice())
 }
 
 #[pymethods]
@@ -57,17 +97,15 @@ impl Shredder {
         (0..documents.len()).filter(|&i| is_whole(&documents[i])).collect()
     }
 
-    /// Return positions left out, keys, rows of each table, values, and counts of columns.
+    /// Return positions left out, offsets and keys, rows of each table, values, counts of columns.
     fn shred<'py>(
         &self,
         py: Python<'py>,
-        documents: Vec<(u64, PyBackedBytes)>,
+        documents: Documents,
     ) -> PyResult<Shredded<'py>> {
-        let batch = py.detach(|| {
-            guard(|| self.inner.shred(documents.iter().map(|(at, raw)| (*at, &raw[..]))))
-        });
+        let batch = py.detach(|| guard(|| self.inner.shred(documents.iter())));
         let batch = batch.unwrap_or_else(|| shred::Batch {
-            left_out: (0..documents.len()).collect(),
+            left_out: (0..documents.iter().count()).collect(),
             ..shred::Batch::default()
         });
         let mut start = 0;
@@ -94,7 +132,8 @@ impl Shredder {
         }
         let values = batch.values;
         let values = (values.typed, values.read, values.jsonb, values.extra);
-        Ok((batch.left_out, keys, rows, values, counts))
+        let offsets = pack_offsets(py, &batch.offsets);
+        Ok((batch.left_out, offsets, keys, rows, values, counts))
     }
 }
 
@@ -105,6 +144,10 @@ type ChildRows = Vec<HashMap<Vec<u8>, Vec<Cells>>>;
 #[pyclass(frozen)]
 struct Assembler {
     inner: assemble::Assembler,
+}
+
+fn borrow_all(rows: &[PyBackedBytes]) -> Vec<&[u8]> {
+    rows.iter().map(|row| &row[..]).collect()
 }
 
 fn borrow(cells: &Cells) -> assemble::Row<'_> {
@@ -135,15 +178,41 @@ impl Assembler {
                     .iter()
                     .map(|by_parent| {
                         let parts = by_parent.iter();
-                        parts.map(|(at, rows)| (&at[..], rows.iter().map(borrow).collect())).collect()
+                        parts.map(|(at, rows)| (at.clone(), rows.iter().map(borrow).collect())).collect()
                     })
                     .collect();
                 let stored = assemble::Stored { row: borrow(row), children };
-                guard(|| self.inner.assemble(source, &stored).ok()).flatten()
+                let mut out = Vec::with_capacity(source.len() + 16);
+                let assemble = || self.inner.assemble(source, &stored, &mut out).ok();
+                guard(assemble).flatten().map(|()| out)
             };
             sources.iter().zip(both).map(assemble).collect()
         });
         found.into_iter().map(|raw| raw.map(|raw| PyBytes::new(py, &raw))).collect()
+    }
+
+    /// Return the keys of documents that have one, as joined fields, and how many they are.
+    fn find_keys<'py>(&self, py: Python<'py>, documents: Documents) -> (Bound<'py, PyBytes>, usize) {
+        let found = py.detach(|| guard(|| self.inner.find_keys(documents.iter())));
+        let (keys, count) = found.unwrap_or_default();
+        (PyBytes::new(py, &keys), count)
+    }
+
+    /// Return the documents of rows as `record_send` gives them, joined, and as numbers of 32 bits
+    /// where each ends; one declined ends where it begins. None where all are declined.
+    fn assemble_all<'py>(
+        &self,
+        py: Python<'py>,
+        documents: Documents,
+        rows: Vec<PyBackedBytes>,
+        child_rows: Vec<Vec<PyBackedBytes>>,
+    ) -> Option<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)> {
+        let assemble = || {
+            let child_rows: Vec<_> = child_rows.iter().map(|rows| borrow_all(rows)).collect();
+            self.inner.assemble_all(documents.iter(), &borrow_all(&rows), &child_rows).ok()
+        };
+        let (joined, ends) = py.detach(|| guard(assemble)).flatten()?;
+        Some((PyBytes::new(py, &joined), pack(py, &ends)))
     }
 }
 
@@ -215,7 +284,10 @@ fn fingerprint<'py>(
     py: Python<'py>,
     documents: Vec<PyBackedBytes>,
 ) -> Option<Vec<Option<Bound<'py, PyBytes>>>> {
-    let find = || -> Vec<_> { documents.iter().map(|raw| digest::fingerprint(raw).ok()).collect() };
+    let find = || -> Vec<_> {
+        let mut digester = digest::Digester::default();
+        documents.iter().map(|raw| digester.fingerprint(raw).ok()).collect()
+    };
     let found = py.detach(|| guard(find))?;
     Some(found.into_iter().map(|digest| digest.map(|bytes| PyBytes::new(py, &bytes))).collect())
 }

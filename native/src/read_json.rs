@@ -180,7 +180,7 @@ pub struct Hint<'a> {
 impl<'a> Hint<'a> {
     /// The elements of the container at the hint: kind, key and where the value is.
     pub fn elements(self) -> Vec<(u8, &'a [u8], usize)> {
-        let mut found = Vec::new();
+        let mut found = Vec::with_capacity(16);
         let Ok(last) = open(self.raw, self.p, self.raw.len()) else {
             return found;
         };

@@ -49,6 +49,7 @@ struct Draft {
 #[derive(Default)]
 pub struct Batch {
     pub left_out: Vec<usize>,
+    pub offsets: Vec<u64>,
     pub keys: Rows,
     pub rows: Vec<Rows>,
     pub values: Values,
@@ -59,7 +60,7 @@ pub struct Shredder {
     pub tables: Vec<TablePlan>,
     pub elements: Vec<Option<Column>>,
     pub levels: Vec<Level>,
-    key_position: usize,
+    pub key_position: usize,
     offset_bytes: usize,
 }
 
@@ -133,6 +134,7 @@ impl Shredder {
             work.noted.clear();
             if work.take(offset, raw).is_ok() && work.fits() {
                 work.count();
+                work.batch.offsets.push(offset);
                 work.number += 1;
                 continue;
             }
@@ -145,6 +147,27 @@ impl Shredder {
             }
         }
         work.batch
+    }
+
+    /// Write the key of a document as a field.
+    pub fn key(&self, offset: u64, raw: &[u8], out: &mut Vec<u8>) -> Answer<()> {
+        let last = open(raw, 0, raw.len())?;
+        if last + 1 != raw.len() || raw.len() > LARGEST {
+            return Err(Declined);
+        }
+        match self.offset_bytes {
+            0 => self.find_key(raw, last, out)?,
+            8 => {
+                out.extend_from_slice(&8_i32.to_be_bytes());
+                out.extend_from_slice(&(offset as i64).to_be_bytes());
+            }
+            _ if offset >> 31 == 0 => {
+                out.extend_from_slice(&4_i32.to_be_bytes());
+                out.extend_from_slice(&(offset as i32).to_be_bytes());
+            }
+            _ => return Err(Declined),
+        }
+        Ok(())
     }
 
     fn find_key(&self, raw: &[u8], last: usize, out: &mut Vec<u8>) -> Answer<()> {
@@ -195,23 +218,8 @@ impl Work<'_> {
     }
 
     fn take(&mut self, offset: u64, raw: &[u8]) -> Answer<()> {
-        let last = open(raw, 0, raw.len())?;
-        if last + 1 != raw.len() || raw.len() > LARGEST {
-            return Err(Declined);
-        }
         self.key.clear();
-        match self.plan.offset_bytes {
-            0 => self.plan.find_key(raw, last, &mut self.key)?,
-            8 => {
-                self.key.extend_from_slice(&8_i32.to_be_bytes());
-                self.key.extend_from_slice(&(offset as i64).to_be_bytes());
-            }
-            _ if offset >> 31 == 0 => {
-                self.key.extend_from_slice(&4_i32.to_be_bytes());
-                self.key.extend_from_slice(&(offset as i32).to_be_bytes());
-            }
-            _ => return Err(Declined),
-        }
+        self.plan.key(offset, raw, &mut self.key)?;
         self.begin(0);
         self.walk(self.plan.tables[0].root, raw, 0, raw.len(), &[], 0)?;
         if self.plan.offset_bytes > 0 {

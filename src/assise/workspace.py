@@ -32,6 +32,7 @@ from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.redis.embedded import EmbeddedRedis
 from assise.rows.model import WovenColumns
+from assise.schema.objects import Lesser
 from assise.schema.roles import list_others, role_name
 from assise.schema.script import SqlText
 from assise.schema.sql import quote_table
@@ -159,6 +160,7 @@ class LoadedTables:
     find_redis: for jobs, the URL of the cache's Redis; an embedded server is started for it.
     move: changes what the load keeps of its tables.
     columns: those that the load has written, such as `users.name`.
+    list_broken: the ids of the keys that its rows break.
     """
 
     name: str
@@ -170,6 +172,7 @@ class LoadedTables:
     columns: Collection[str]
     home: Path
     find_redis: Callable[[], str] = str
+    list_broken: Callable[[], set[str]] = set
 
 
 AddWoven = Callable[[Connection, LoadedTables], WovenColumns]
@@ -190,6 +193,9 @@ class Owner(Protocol):
 
     def check_manifest(self, path: Path, manifest: Manifest, schema: str) -> None:
         """Check that the revisions lead to the manifest."""
+
+    def list_lesser(self, path: Path) -> Mapping[str, Lesser]:
+        """The keys that revisions leave out, by their ids."""
 
     def mark_all(self, connection: Connection, path: Path, tables: LoadedTables) -> None:
         """Note that a database which was built from the manifest has all revisions."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import psycopg
 import pytest
 from bson import Binary, ObjectId
 from tests.dumps import confirm, write_dump
@@ -270,6 +271,22 @@ def test_a_column_of_others_is_not_loaded(stopped: Callable[..., Project], query
     query("ALTER TABLE items RENAME COLUMN _user_id TO theirs")
     project.load()
     assert query("SELECT count(theirs) FROM items") == [(0,)]
+
+
+@pytest.mark.parametrize("roles", ["roles: {prefix: apptest}", "roles: none"])
+def test_a_row_that_refers_to_none_is_repaired(project: Project, query: Query, roles: str) -> None:
+    """Under rules too such a row is kept; a new one is refused, whoever writes it."""
+    write(project, **{**RULED, "roles": roles, "tags": "access: {through: users}"})
+    orders = [{"_id": 1, "tags": [{"user": 9}, {"user": 2}]}]
+    dump = write_dump(project.path.parent / "app", {"users": [{"_id": 2}], "orders": orders})
+    project.migrate(dump, confirm=confirm)
+    query("DELETE FROM tags WHERE position = 0")
+    assert project.repair(confirm=confirm).is_done
+    assert query('SELECT position, "user" FROM tags ORDER BY 1') == [(0, 9), (1, 2)]
+    assert list_edits(project) == []
+    for role in ("", "owner"):
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            query(f"SET app.role = '{role}'; INSERT INTO tags VALUES (1, 2, 8)")
 
 
 def test_no_document_is_refused_for_what_is_ours(project: Project, query: Query) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -73,6 +75,31 @@ def test_sessions_that_keep_the_same_events_at_once_keep_each_once(
             other.execute("SET statement_timeout = '60s'")
         assert insert_sync(other, make_events(9)[::-1]) == Kept(4, 5)
     assert query("SELECT count(*), count(DISTINCT uuid) FROM assise.analytics_events") == [(9, 9)]
+
+
+@pytest.mark.parametrize(("is_committed", "expected"), [(True, Kept(4, 5)), (False, Kept(9, 0))])
+def test_events_that_another_is_keeping_are_waited_for(
+    shop: Project, database: str, query: Query, is_committed: bool, expected: Kept
+) -> None:
+    del shop
+    with (
+        Connection(database) as one,
+        Connection(database) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        with suppress(ZeroDivisionError), one.transaction():
+            insert_sync(one, make_events(9)[4:])
+            waiting = pool.submit(insert_sync, other, make_events(9))
+            while not query(
+                "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+            ):
+                assert not waiting.done()
+            if not is_committed:
+                raise ZeroDivisionError
+        assert waiting.result(timeout=60) == expected
+    found = query("SELECT distinct_id FROM assise.analytics_events ORDER BY uuid")
+    assert found == [(each.distinct_id,) for each in make_events(9)]
+    assert query("SELECT count(*) FROM assise.analytics_seen") == [(9,)]
 
 
 def test_text_that_postgresql_does_not_take_is_kept_as_near_as_can_be(

@@ -79,7 +79,7 @@ def found_in(
         )
         found.append((kind_of(frame), start, start + len(raw)))
     stops = [stop for _, _, stop in found]
-    assert list(read_stops(stream(), offset)) == stops
+    assert [stop for some in read_stops(stream(), offset) for stop in some] == stops
     return found
 
 

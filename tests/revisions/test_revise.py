@@ -252,6 +252,28 @@ def test_a_check_of_a_column_with_another_type_comes_back_as_it_was(
     assert query(check) == before
 
 
+def test_values_of_a_varchar_are_the_same_from_a_revision_and_from_a_dump(
+    shop: Project, query: Query
+) -> None:
+    level = 'level: {type: "varchar(5)", values: [low, high]}'
+    change(shop, "      name: {", f"      {level}\n      name: {{")
+    revise(shop, "level")
+    verbs = shop.revisions()
+    verbs.apply()
+    check_same(shop)
+    check = "FROM pg_constraint WHERE conname = 'users_level_check'"
+    [(made,)] = query(f"SELECT pg_get_constraintdef(oid) {check}")
+    query("ALTER TABLE users DROP CONSTRAINT users_level_check")
+    query(f"ALTER TABLE users ADD CONSTRAINT users_level_check {made}")
+    check_same(shop)
+    change(shop, "varchar(5)", "text")
+    revise(shop, "text")
+    verbs.apply()
+    check_same(shop)
+    verbs.revert()
+    assert verbs.status().drift.is_empty
+
+
 def test_a_table_comes_goes_and_comes_back_by_revisions(shop: Project, query: Query) -> None:
     manifest = shop.path.read_text()
     notes = """  notes:

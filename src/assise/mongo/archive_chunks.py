@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping
-from itertools import pairwise
 from pathlib import Path
 
 from assise.mongo.archive_contents import read_archive
 from assise.mongo.chunks import Chunk, Group
-from assise.mongo.frames import Run, read_frames
+from assise.mongo.frames import PackedDocuments, Run, read_frames
 from assise.mongo.segments import BrokenSegment, Header, Namespace, Whole
-from assise.rows.model import Document
 
 OPEN_BYTES = 32 << 20
 """Bytes of all chunks that are begun, or of one. With many collections chunks are smaller."""
@@ -62,10 +60,12 @@ def _end(
         yield namespace, None
 
 
-def _read_frames(part: Whole | BrokenSegment, offset: int) -> Iterable[list[Document] | Run]:
+def _read_frames(part: Whole | BrokenSegment, offset: int) -> Iterable[PackedDocuments | Run]:
     """Return the frames of a part whose first byte is at `offset` of its collection."""
     if isinstance(part, BrokenSegment):
         return read_frames(part, offset)
     _, data, borders = part
-    base = offset - borders[0]
-    return [[(base + p, data[p:stop]) for p, stop in pairwise(borders)]]
+    # A copy: the chunks of many collections are in memory, and each would hold all of `data`.
+    start = borders[0]
+    own = data[start : borders[-1]]
+    return [PackedDocuments([(own, offset, [border - start for border in borders])])]

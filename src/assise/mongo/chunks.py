@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
-from assise.mongo.frames import Run
+from assise.mongo.frames import PackedDocuments, Piece, Run
 from assise.rows.model import Document
 
 HASHED = 1_000
@@ -28,8 +28,8 @@ class Chunk:
 
     start: int
     stop: int
-    hashed: str | Sequence[bytes] = field(compare=False)
-    documents: list[Document]
+    hashed: str | Sequence[bytes | memoryview] = field(compare=False)
+    documents: Sequence[Document]
     runs: list[Run]
     position: int
     size: int | None = None
@@ -42,7 +42,8 @@ class Chunk:
             return self.hashed
         digest = sha256()
         for start in range(0, len(self.hashed), HASHED):
-            digest.update(b"".join(self.hashed[start : start + HASHED]))
+            some = self.hashed[start : start + HASHED]
+            digest.update(some[0] if len(some) == 1 else b"".join(some))
         return digest.hexdigest()
 
 
@@ -55,27 +56,29 @@ class Group:
     def __init__(self, start: int = 0, tell: Callable[[], int] | None = None) -> None:
         self.start = self.stop = start
         self._tell = tell
-        self._documents: list[Document] = []
+        self._pieces: list[Piece] = []
         self._runs: list[Run] = []
-        self._hashed: list[bytes] = []
+        self._hashed: list[bytes | memoryview] = []
 
-    def add(self, frame: list[Document] | Run, size: int) -> Iterator[Chunk]:
+    def add(self, frame: PackedDocuments | Run, size: int) -> Iterator[Chunk]:
         """Yield the chunks that end in a frame: each has at least `size` source bytes."""
-        p, count = 0, 1 if isinstance(frame, Run) else len(frame)
-        while p < count:
-            if isinstance(frame, Run):
-                self._runs.append(frame)
-                self._hashed.append(frame.digest)
-                self.stop, p = frame.offset + frame.size, 1
-            else:
-                # The chunk ends with the first document that ends at or after its size.
-                q = bisect_left(frame, self.start + size, p, key=_end_of) + 1
-                taken = frame[p:q]
-                self._documents += taken
-                self._hashed += [raw for _, raw in taken]
-                self.stop, p = _end_of(taken[-1]), q
+        if isinstance(frame, Run):
+            self._runs.append(frame)
+            self._hashed.append(frame.digest)
+            self.stop = frame.offset + frame.size
             if self.stop - self.start >= size:
                 yield self._end()
+            return
+        for data, base, borders in frame.pieces:
+            p, last = 0, len(borders) - 1
+            while p < last:
+                # The chunk ends with the first document that ends at or after its size.
+                q = min(last, bisect_left(borders, self.start + size - base, p + 1))
+                self._pieces.append((data, base, borders[p : q + 1]))
+                self._hashed.append(memoryview(data)[borders[p] : borders[q]])
+                self.stop, p = base + borders[q], q
+                if self.stop - self.start >= size:
+                    yield self._end()
 
     def rest(self) -> Iterator[Chunk]:
         """Yield the last chunk, which may be smaller; nothing if there is nothing left."""
@@ -84,14 +87,14 @@ class Group:
 
     def _end(self) -> Chunk:
         position = self._tell() if self._tell else self.stop
-        found = (self._hashed, self._documents, self._runs)
+        found = (self._hashed, PackedDocuments(self._pieces), self._runs)
         chunk = Chunk(self.start, self.stop, *found, position)
-        self.start, self._hashed, self._documents, self._runs = self.stop, [], [], []
+        self.start, self._hashed, self._pieces, self._runs = self.stop, [], [], []
         return chunk
 
 
 def group_frames(
-    frames: Iterable[list[Document] | Run],
+    frames: Iterable[PackedDocuments | Run],
     size: int,
     *,
     start: int = 0,
@@ -102,8 +105,3 @@ def group_frames(
     for frame in frames:
         yield from group.add(frame, size)
     yield from group.rest()
-
-
-def _end_of(document: Document) -> int:
-    offset, raw = document
-    return offset + len(raw)

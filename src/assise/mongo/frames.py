@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from hashlib import sha256
 from itertools import pairwise
-from typing import NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast, overload
 
 from assise.documents.kinds import ARRAY, BINARY, CODE_WITH_SCOPE, DOCUMENT, REGEX
 from assise.documents.reader import OUTSIDE, SKIP, read_code_with_scope, read_int32
@@ -57,8 +58,55 @@ class Run(NamedTuple):
     detail: str = ""
 
 
-_Row = tuple[bytes, int, list[int]]
+Piece = tuple[bytes, int, list[int]]
 """Consecutive documents: the bytes that hold them, their offset, and the borders in them."""
+
+
+class PackedDocuments(Sequence[Document]):
+    """Documents of one collection in pieces of bytes; they are cut out when one is asked for.
+
+    The crate reads them where they are.
+    """
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self.pieces = pieces
+        self._count = sum(len(borders) - 1 for _, _, borders in pieces)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all documents."""
+        return sum(stop - start for _, _, start, stop in self.spans)
+
+    @property
+    def spans(self) -> list[tuple[bytes, int, int, int]]:
+        """Of each piece its bytes, their offset, and the first and the last border."""
+        return [(data, base, borders[0], borders[-1]) for data, base, borders in self.pieces]
+
+    @cached_property
+    def _cut(self) -> list[Document]:
+        native = find_native()
+        cut = native.cut_documents if native else cut_documents
+        return [document for piece in self.pieces for document in cut(*piece)]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Document]:
+        return iter(self._cut)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and self._cut == [*other]
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Document]: ...
+
+    def __getitem__(self, index: int | slice) -> Document | list[Document]:
+        return self._cut[index]
 
 
 def find_borders(data: bytes, start: int, stop: int) -> list[int]:
@@ -78,6 +126,14 @@ def find_borders(data: bytes, start: int, stop: int) -> list[int]:
 def cut_documents(data: bytes, base: int, borders: list[int]) -> list[Document]:
     """The documents by their borders in `data`, each with its offset; `data` begins at `base`."""
     return [(base + p, data[p:stop]) for p, stop in pairwise(borders)]
+
+
+def join_documents(documents: Sequence[Document]) -> bytes:
+    """The bytes of documents one behind the other."""
+    if isinstance(documents, PackedDocuments):
+        spans = documents.spans
+        return b"".join([memoryview(data)[start:stop] for data, _, start, stop in spans])
+    return b"".join([raw for _, raw in documents])
 
 
 class Window:
@@ -136,7 +192,7 @@ class Window:
             return 0
         return 0 if self.data[stop - 1] else stop
 
-    def framed_in_a_row(self, limit: int | None = None) -> _Row:
+    def framed_in_a_row(self, limit: int | None = None) -> Piece:
         """Consume consecutive documents as far as `data` holds them, or up to a limit in it."""
         whole, base, native = self.data, self._base, find_native()
         find = native.find_borders if native else find_borders
@@ -247,28 +303,26 @@ class OpenRun:
         return Run(self.offset, self.size, kept, self._digest.digest(), detail)
 
 
-def read_frames(stream: Stream, offset: int = 0) -> Iterator[list[Document] | Run]:
+def read_frames(stream: Stream, offset: int = 0) -> Iterator[PackedDocuments | Run]:
     """Yield the documents of a stream, some at a time, and the runs between them.
 
     They are all bytes of the stream, whose first byte is at `offset` of the source.
     """
-    native = find_native()
-    cut = native.cut_documents if native else cut_documents
     for frames in _read(stream, offset):
-        yield frames if isinstance(frames, Run) else cut(*frames)
+        yield frames if isinstance(frames, Run) else PackedDocuments([frames])
 
 
-def read_stops(stream: Stream, offset: int = 0) -> Iterator[int]:
-    """Yield the offsets where the documents and runs of `read_frames` end."""
+def read_stops(stream: Stream, offset: int = 0) -> Iterator[Sequence[int]]:
+    """Yield the offsets where the documents and runs of `read_frames` end, some at a time."""
     for frames in _read(stream, offset):
         if isinstance(frames, Run):
-            yield frames.offset + frames.size
+            yield [frames.offset + frames.size]
         else:
             _, base, borders = frames
-            yield from [base + stop for stop in borders[1:]]
+            yield [base + stop for stop in borders[1:]]
 
 
-def _read(stream: Stream, offset: int) -> Iterator[_Row | Run]:
+def _read(stream: Stream, offset: int) -> Iterator[Piece | Run]:
     window = Window(stream, offset)
     while window.holds(window.p + 1):
         yield window.framed_in_a_row() if window.framed(window.p) else _read_run(window)

@@ -37,7 +37,7 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
         SourceError: there is none that can be read.
         UsageError: it holds more than one database, or not what the options name.
     """
-    if isinstance(place, str) and (place.startswith("${") or is_mongodb_url(place)):
+    if isinstance(place, str) and _may_be_url(place):
         # So that a password stands neither in the command nor in the list of processes.
         place = expand(place).strip()
         if is_mongodb_url(place):
@@ -86,6 +86,16 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     if path.is_dir():
         return open_dump(path, options)  # which says what it lacks
     raise refuse_file(path)
+
+
+def import_server(place: Path | str | None) -> None:
+    """Import what reads a server, if a place may be the URL of one."""
+    if isinstance(place, str) and _may_be_url(place):
+        import assise.mongo.server  # noqa: F401
+
+
+def _may_be_url(place: str) -> bool:
+    return place.startswith("${") or is_mongodb_url(place)
 
 
 def rebuild_source(facts: JsonObject) -> Source:

@@ -43,7 +43,7 @@ a load that goes on, and its verification, read as the load did.
 NOTHING: Survey = {}
 """The survey of a source that is read in one way only."""
 
-Sample = tuple[list[Document], float]
+Sample = tuple[Sequence[Document], float]
 """Documents of a collection, and their share of it, from 0 to 1."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from assise.errors import ChangedError
@@ -11,6 +12,7 @@ from assise.postgres.connection import Connection
 from assise.progress import Log
 from assise.revisions.applying import PART, QUERIES
 from assise.revisions.files import FOLDER, read_folder
+from assise.schema.objects import Lesser
 from assise.schema.script import hash_script
 from assise.workspace import LoadedTables, read_sql
 
@@ -35,6 +37,11 @@ def check_manifest(path: Path, manifest: Manifest, schema: str) -> None:
             " there are altered by revisions alone",
             remedy='next: assise schema revise "what changes"',
         )
+
+
+def list_lesser(path: Path) -> Mapping[str, Lesser]:
+    """The keys that the last revision leaves out, by their ids."""
+    return read_folder(path.parent / FOLDER)[-1].lesser
 
 
 def mark_all(connection: Connection, path: Path, tables: LoadedTables) -> None:

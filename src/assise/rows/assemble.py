@@ -31,7 +31,7 @@ class Assembler:
         self.tree = build_tree(layout, root)
         self.layouts = self.tree.layouts
         self._builder = DocumentBuilder(self.tree, is_strict=is_strict)
-        self._native = make_assembler(self.tree) if is_strict and is_native else None
+        self.native = make_assembler(self.tree) if is_strict and is_native else None
 
     def assemble(self, row: Row, child_rows: ChildRows) -> bytes:
         """Assemble a document; child rows are taken out of `child_rows` as they are used.
@@ -48,6 +48,6 @@ class Assembler:
 
         None for one that is left to `assemble`. Nothing is taken out of `child_rows`.
         """
-        if self._native is None:
+        if self.native is None:
             return [None] * len(sources)
-        return self._native.assemble(sources, rows, child_rows)
+        return self.native.assemble(sources, rows, child_rows)

@@ -130,7 +130,7 @@ class Batch:
     document in `offsets` and `keys`. `declined` is how many documents the native way left out.
     """
 
-    offsets: list[int]
+    offsets: array[int]
     keys: list[CopyField]
     rows: list[JoinedRows]
     owners: list[array[int]]

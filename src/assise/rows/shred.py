@@ -48,7 +48,8 @@ class Shredder:
         """
         self._writers.reset(Values())
         if self._native is not None:
-            return self._shred_natively(self._native, [*documents])
+            here = documents if isinstance(documents, Sequence) else [*documents]
+            return self._shred_natively(self._native, here)
         batch = self._new_batch()
         for count, (offset, raw) in enumerate(documents, 1):
             self._shred_document(batch, offset, raw)
@@ -76,7 +77,7 @@ class Shredder:
 
     def _new_batch(self) -> Batch:
         return Batch(
-            [], [], [JoinedRows() for _ in self.layouts], [array("I") for _ in self.layouts]
+            array("Q"), [], [JoinedRows() for _ in self.layouts], [array("I") for _ in self.layouts]
         )
 
     def _shred_natively(self, native: NativeShredder, documents: Sequence[Document]) -> Batch:
@@ -84,9 +85,8 @@ class Shredder:
         found = native.shred(documents)
         left_out = found.left_out
         if not left_out:
-            offsets = [offset for offset, _ in documents]
             return Batch(
-                offsets,
+                found.offsets,
                 found.keys,
                 found.rows,
                 found.owners,

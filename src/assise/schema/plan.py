@@ -512,6 +512,10 @@ def _add_constraint(item: CatalogItem) -> Iterator[PlannedStep]:
 
 def _replace_constraint(old: CatalogItem, new: CatalogItem) -> Iterator[PlannedStep]:
     """The new constraint holds before the old one goes, and then takes its name."""
+    if old.definition == f"{new.definition} NOT VALID":
+        validate = f"ALTER TABLE {new.on} VALIDATE CONSTRAINT {new.name}"
+        yield PlannedStep((validate,), (new.drop, old.create))
+        return
     alter, spare = f"ALTER TABLE {new.on}", _spare(new.name)
     renamed = new.create.replace(f" CONSTRAINT {new.name} ", f" CONSTRAINT {spare} ", 1)
     yield from _add_constraint(new._replace(name=spare, create=renamed))

@@ -199,10 +199,15 @@ def copy_rows(layout: TableLayout, schema: str, *, more: Iterable[str] = ()) -> 
     return f"COPY {table} ({names}) FROM STDIN (FORMAT binary)"
 
 
-def select_rows(layout: TableLayout, schema: str) -> str:
-    """The rows of the documents whose keys are in the array $1, child rows in order."""
+def select_rows(layout: TableLayout, schema: str, *, is_joined: bool = False) -> str:
+    """The rows of the documents whose keys are in the array $1, child rows in order.
+
+    With `is_joined` each row is one cell: what `record_send` gives.
+    """
     table, key = quote_table(schema, layout.table), quote(layout.primary_key[0])
-    rows = f"SELECT {quote_list(layout.names)} FROM {table} WHERE {key} = ANY ($1)"
+    names = quote_list(layout.names)
+    cells = f"record_send(ROW({names}))" if is_joined else names
+    rows = f"SELECT {cells} FROM {table} WHERE {key} = ANY ($1)"
     return f"{rows} ORDER BY {quote_list(layout.primary_key)}" if layout.parent else rows
 
 

@@ -350,7 +350,7 @@ class _CollectionLoader:
         keys, documents = content.loaded()
         return pack_digests(keys, documents)
 
-    def _find_duplicates(self, documents: list[Document]) -> set[int]:
+    def _find_duplicates(self, documents: Sequence[Document]) -> set[int]:
         """Return the positions of documents that are duplicates, before they are shredded.
 
         They are BSON without a doubt, with a key that the table has. This is asked after a chunk

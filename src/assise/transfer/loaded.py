@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Generator, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from hashlib import sha256
 from typing import NamedTuple
@@ -104,7 +104,7 @@ class LoadedPart(NamedTuple):
     """Documents of one chunk as the source has them, and those of it rejected as duplicates."""
 
     task: Task
-    documents: list[Document]
+    documents: Sequence[Document]
     duplicates: list[Document]
 
 
@@ -133,7 +133,9 @@ def _hash(key: bytes) -> int:
     return int.from_bytes(hash_key(key), "big")
 
 
-def split_chunk(chunk: Chunk, rejects: dict[int, Reject]) -> tuple[list[Document], list[Document]]:
+def split_chunk(
+    chunk: Chunk, rejects: dict[int, Reject]
+) -> tuple[Sequence[Document], list[Document]]:
     """Return the documents of a chunk that must have rows, and those rejected as duplicates.
 
     The rejects of the documents are taken out of `rejects`.

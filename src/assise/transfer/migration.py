@@ -18,7 +18,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.nothing import ADDRESS
-from assise.mongo.opening import open_source
+from assise.mongo.opening import import_server, open_source
 from assise.mongo.source import (
     NO_OPTIONS,
     NOTHING,
@@ -35,6 +35,7 @@ from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import born, comments, creation, export, ledger
+from assise.transfer.amend import check_notes
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
@@ -58,6 +59,7 @@ from assise.transfer.sources import (
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers
+from assise.transfer.workers.spare import spare_processes
 from assise.wording import count_of, nearest
 from assise.workspace import CONFIRM, Workspace, read_sql
 
@@ -252,6 +254,7 @@ def load(
                 ledger.check_unchanged(connection, found, manifest.layout)
                 check_owner(workspace, manifest, found)
                 if not found.is_revised:
+                    check_notes(found, manifest)
                     born.apply_tables(connection, found, manifest, log=workspace.log)
                     if count := comments.apply_manifest(connection, found, manifest):
                         workspace.log(f"{count_of(count, 'comment')} changed in place")
@@ -467,6 +470,12 @@ def _working(
     if begun is not None:
         return nullcontext(begun.workers)
     return Workers(_count_workers(workspace, source))
+
+
+def spare_workers(workspace: Workspace, place: Path | str | None) -> AbstractContextManager[None]:
+    """Have the workers of a block forked, before this process has threads or connections."""
+    import_server(place)
+    return spare_processes(min(workspace.setting(WORKERS) or count_cores(), MOST_WORKERS) - 1)
 
 
 def _count_workers(workspace: Workspace, source: Source) -> int:

@@ -8,6 +8,8 @@ from assise.errors import ChangedError
 from assise.manifest.model import Manifest
 from assise.mongo.source import Source
 from assise.postgres.connection import Connection
+from assise.schema.constraints import list_objects
+from assise.schema.objects import lessen
 from assise.transfer.amend import make_objects
 from assise.transfer.followed import describe_tables
 from assise.transfer.ledger import Load
@@ -32,18 +34,21 @@ def make_rest(
     tables = _make_parts(workspace, connection, load, manifest)
     if load.is_revised:
         return
+    owner = workspace.owner
+    is_owned = owner is not None and owner.owns_schema(workspace.path)
+    lesser = owner.list_lesser(workspace.path) if owner and is_owned else {}
     make_objects(
         connection,
         load,
         source,
-        manifest,
+        [*lessen(list_objects(manifest, load.schema), lesser)],
         report=report,
         workers=workers.count,
         log=workspace.log,
         progress=workspace.progress,
     )
-    if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
-        workspace.owner.mark_all(connection, workspace.path, tables)
+    if owner and is_owned:
+        owner.mark_all(connection, workspace.path, tables)
 
 
 def add_woven(

@@ -10,11 +10,16 @@ from assise.postgres.connection import BinaryRow, Connection
 from assise.rows.assemble import Assembler
 from assise.rows.model import ChildRows, Row
 from assise.schema.sql import select_rows
-from assise.types.table import array_parameter
-from assise.types.wire import Cell
+from assise.types.table import array_parameter, find_type
+from assise.types.wire import Cell, join_array
 
 FEW_KEYS, FEW_ROWS = 100, 1_000
 """Documents whose child rows are read at once, if there are fewer than so many rows."""
+
+
+def _only_cells(rows: Iterable[BinaryRow]) -> list[bytes]:
+    return [row for (row,) in rows if row is not None]
+
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -43,6 +48,9 @@ class Readback(Generic[Name]):
         self._layouts, tree = assembler.layouts, assembler.tree
         self._key_type, self._key_position = tree.key.type, tree.key_position
         self._selects = [select_rows(layout, schema) for layout in self._layouts]
+        self._selects_joined = [
+            select_rows(layout, schema, is_joined=True) for layout in self._layouts
+        ]
 
     def read(self, keys: Sequence[Cell]) -> tuple[dict[Cell, Row], dict[Name, ChildRows]]:
         """Return the rows by key, and the child rows by the name of their key."""
@@ -51,6 +59,19 @@ class Readback(Generic[Name]):
         for row in self._connection.fetch_cells(self._selects[0], packed, self._key_type):
             rows[row[self._key_position] or Cell(b"")] = row
         return rows, self._read_child_rows(keys, packed)
+
+    def read_joined(self, keys: bytes, count: int) -> tuple[list[bytes], list[list[bytes]]]:
+        """Return the rows of keys, whose fields are joined, and for each layout the child rows.
+
+        Each row is what `record_send` gives.
+        """
+        packed = join_array(keys, count, find_type(self._key_type).oid)
+        root, *children = self._selects_joined
+        rows = _only_cells(self._connection.fetch_cells(root, packed, self._key_type))
+        child_rows = [
+            _only_cells(self._read(select, packed, is_few=count <= FEW_KEYS)) for select in children
+        ]
+        return rows, [[], *child_rows]
 
     def _read(self, select: str, packed: Cell, *, is_few: bool) -> Iterable[BinaryRow]:
         """Read the rows of a few documents in one round trip, unless they turn out to be many."""

@@ -89,6 +89,13 @@ def write_array(fields: Sequence[CopyField], oid: int) -> CopyField:
     return cast(CopyField, pack_length(len(body) + len(head)) + head + body)
 
 
+def join_array(joined: bytes, count: int, oid: int) -> Cell:
+    """The cell of an array of `count` elements of the type `oid`, whose fields are joined."""
+    if not count:
+        return Cell(bytes(8) + pack_length(oid))
+    return Cell(_pack_array_head(1, 0, oid, count, 1) + joined)
+
+
 def array_shape(cell: bytes) -> tuple[int, int, int]:
     """Dimensions, elements and first subscript of an array; an empty one has no dimension."""
     if len(cell) <= _EMPTY_ARRAY_BYTES:

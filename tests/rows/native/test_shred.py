@@ -176,7 +176,7 @@ def test_what_panics_is_left_to_the_document_path(capfd: pytest.CaptureFixture[s
     keys = [replace(key, column=None, child=7) if key.key == b"v" else key for key in level.keys]
     broken = replace(plan, levels=[replace(level, keys=keys)])
     raws = [bson.encode({"_id": n, "v": ["a"]}) for n in range(2)]
-    left_out, found, *_ = module.Shredder.compile(broken).shred([*enumerate(raws)])
+    left_out, _, found, *_ = module.Shredder.compile(broken).shred([*enumerate(raws)])
     assert (left_out, found) == ([0, 1], [])
     assert "panicked" in capfd.readouterr().err
     assembler = module.Assembler.compile(broken)

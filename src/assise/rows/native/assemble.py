@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from assise.native import find_native
-from assise.rows.model import ChildRows, Row
+from assise.rows.model import ChildRows, Document, Row
 from assise.rows.native.plan import make_plan
 from assise.rows.tree import Tree
 
@@ -18,6 +18,17 @@ class NativeAssembler(Protocol):
         self, sources: Sequence[bytes], rows: Sequence[Row], child_rows: Sequence[ChildRows]
     ) -> list[bytes | None]:
         """The documents of rows, each with its fields in the order that its source has."""
+
+    def find_keys(self, documents: Sequence[Document]) -> tuple[bytes, int]:
+        """The keys of documents that have one, as joined fields, and how many they are."""
+
+    def assemble_all(
+        self, documents: Sequence[Document], rows: list[bytes], child_rows: list[list[bytes]]
+    ) -> tuple[bytes, bytes] | None:
+        """The documents of rows as `record_send` gives them, joined, and where each ends.
+
+        One that is declined ends where it begins; None where all are.
+        """
 
 
 def make_assembler(tree: Tree) -> NativeAssembler | None:

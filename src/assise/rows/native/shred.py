@@ -27,6 +27,7 @@ class _Module(Protocol):
         self, documents: Sequence[Document]
     ) -> tuple[
         list[int],
+        bytes,
         list[CopyField],
         list[_Packed],
         tuple[int, int, int, int],
@@ -42,6 +43,7 @@ class NativeRows:
     """
 
     left_out: list[int]
+    offsets: array[int]
     keys: list[CopyField]
     rows: list[JoinedRows]
     owners: list[array[int]]
@@ -57,10 +59,11 @@ class NativeShredder:
 
     def shred(self, documents: Sequence[Document]) -> NativeRows:
         """Shred those that the crate takes."""
-        left_out, keys, packed, values, counts = self._shredder.shred(documents)
+        left_out, offsets, keys, packed, values, counts = self._shredder.shred(documents)
         rows = [JoinedRows.unpack(data, ends) for data, ends, _ in packed]
         owners = [array("I", numbers) for _, _, numbers in packed]
-        return NativeRows(left_out, keys, rows, owners, Values(*values), self._count(counts))
+        found = (array("Q", offsets), keys, rows, owners, Values(*values))
+        return NativeRows(left_out, *found, self._count(counts))
 
     def find_whole(self, documents: Sequence[bytes]) -> list[int]:
         """Find documents that are BSON without a doubt; others may be, too."""
