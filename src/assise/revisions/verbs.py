@@ -179,6 +179,7 @@ class RevisionVerbs:
     note: notes what they have made of the access rules.
     follow: lets the log of changes follow the columns of its tables.
     list_beside: what is no revision's, and nobody else's.
+    list_readers: the triggers among it that read columns.
     scratch: the URL of a server on which databases may be made for a moment.
     """
 
@@ -188,6 +189,7 @@ class RevisionVerbs:
     note: NoteRules
     follow: Callable[[Connection, LoadedTables], None]
     list_beside: ListBeside
+    list_readers: Callable[[Connection, str], Collection[str]]
     scratch: str | None = None
 
     @property
@@ -304,6 +306,7 @@ class RevisionVerbs:
             BusyError: a lock could not be had; the same call goes on.
         """
         with self._connect() as (connection, tables, manifest, schema):
+            self.workspace.check_parts(connection, manifest)
             if dry_run:
                 todo = self._list_pending(connection, tables, manifest, schema)
                 blocks = [block for revision in todo for block in revision.up]
@@ -430,7 +433,9 @@ class RevisionVerbs:
         facts = (connection, manifest.name, schema, self.workspace.log)
         if tables is None:
             return Applier(*facts, _ignore, drop)
-        return Applier(*facts, tables.move, drop, partial(self.follow, connection, tables))
+        follow = partial(self.follow, connection, tables)
+        readers = partial(self.list_readers, connection, manifest.name)
+        return Applier(*facts, tables.move, drop, follow, readers)
 
     def status(self) -> RevisionStatus:
         """List the revisions, and how the database differs from those that it has."""

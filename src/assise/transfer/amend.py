@@ -16,6 +16,7 @@ from itertools import islice
 from assise.documents.extjson import JsonWriter
 from assise.errors import BusyError, DependentError, ManifestError, TargetError
 from assise.manifest.layout import layouts
+from assise.manifest.model import Manifest
 from assise.mongo.source import Source
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
@@ -26,6 +27,7 @@ from assise.rows.extra import ELEMENT
 from assise.rows.keys import compile_keys
 from assise.rows.tree import build_tree
 from assise.schema.amend import Breach, Rejection
+from assise.schema.constraints import list_objects
 from assise.schema.objects import Object
 from assise.schema.sql import quote, quote_table
 from assise.transfer import ledger
@@ -167,7 +169,11 @@ def amend_rows(
         return set()
     try:
         with connection.transaction():
-            return _Run(connection, load, source, asked, log).run()
+            run = _Run(connection, load, source, asked, log)
+            changed = run.run()
+            if changed:
+                run.forget(objects)
+            return changed
     except BusyError as error:
         raise TargetError(
             f"another session writes the tables of {load.name!r}",
@@ -220,6 +226,12 @@ class _Run:
                 changed.add(name)
         self._write_findings()
         return changed
+
+    def forget(self, objects: Sequence[Object]) -> None:
+        """Take from orphans that are kept what they have copied of rows that were rejected."""
+        for each in objects:
+            if each.forget:
+                self.connection.execute(f"{each.forget} AND c.xmin IN ({self._transactions})")
 
     def prepare(self) -> list[Breach]:
         """Make the temporary tables; the breaches that are asked for."""

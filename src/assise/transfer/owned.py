@@ -72,11 +72,13 @@ def _make_parts(
     return tables
 
 
-def check_owner(workspace: Workspace, manifest: Manifest, load: Load) -> None:
+def check_owner(
+    workspace: Workspace, connection: Connection, manifest: Manifest, load: Load
+) -> None:
     """Where revisions own the schema, they must lead to the manifest, and tables stay as they are.
 
     Raises:
-        ChangedError: they do not; or the database was loaded before there were any.
+        ChangedError: they do not; or the database lacks some, or was loaded before there were any.
     """
     owner = workspace.owner
     if owner is None or not owner.owns_schema(workspace.path):
@@ -87,3 +89,5 @@ def check_owner(workspace: Workspace, manifest: Manifest, load: Load) -> None:
             f"revisions own the schema of {load.name!r}, and this database knows of none",
             remedy="next: assise schema mark NUMBER, of the last revision that it has",
         )
+    if load.is_revised:
+        owner.check_applied(connection, workspace.path, load.name)
