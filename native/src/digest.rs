@@ -110,11 +110,22 @@ pub fn hash_key(key: &[u8]) -> [u8; KEY_HASH] {
 
 /// The fingerprint of a document.
 pub fn fingerprint(raw: &[u8]) -> Answer<Digest> {
-    let (digest, end) = digest_level(raw, 0, raw.len(), Form::Top, 0)?;
-    if end != raw.len() {
-        return Err(Declined);
-    }
-    Ok(digest)
+    Digester::default().fingerprint(raw)
+}
+
+/// Finds fingerprints of documents one after the other; the open levels share its memory.
+#[derive(Default)]
+pub struct Digester {
+    items: Vec<u8>,
+    elements: Vec<Element>,
+}
+
+/// Where the type byte, the end of the key, and the end of an element are.
+#[derive(Clone, Copy)]
+struct Element {
+    start: usize,
+    key_end: usize,
+    end: usize,
 }
 
 /// How the items of a level are joined: by key, or in their order, with keys or without.
@@ -142,77 +153,78 @@ impl Form {
     }
 }
 
-fn digest_level(
-    raw: &[u8],
-    p: usize,
-    limit: usize,
-    form: Form,
-    depth: usize,
-) -> Answer<(Digest, usize)> {
-    if depth > LEVELS {
-        return Err(Declined);
+impl Digester {
+    /// The fingerprint of a document.
+    pub fn fingerprint(&mut self, raw: &[u8]) -> Answer<Digest> {
+        self.items.clear();
+        self.elements.clear();
+        let (digest, end) = self.digest_level(raw, 0, raw.len(), Form::Top, 0)?;
+        if end != raw.len() {
+            return Err(Declined);
+        }
+        Ok(digest)
     }
-    let last = open(raw, p, limit)?;
-    let (mut items, mut ends) = (Vec::with_capacity(2 * (last - p)), Vec::new());
-    let mut q = p + 4;
-    while q != last {
-        let kind = raw[q];
-        let end = key_end(raw, q, last)?;
-        let (key, value) = (&raw[q + 1..end], end + 1);
+
+    fn digest_level(
+        &mut self,
+        raw: &[u8],
+        p: usize,
+        limit: usize,
+        form: Form,
+        depth: usize,
+    ) -> Answer<(Digest, usize)> {
+        if depth > LEVELS {
+            return Err(Declined);
+        }
+        let last = open(raw, p, limit)?;
+        let (first_item, first) = (self.items.len(), self.elements.len());
+        let mut start = p + 4;
+        while start != last {
+            let key_end = key_end(raw, start, last)?;
+            let end = skip_whole(raw[start], raw, key_end + 1, last)?;
+            self.elements.push(Element { start, key_end, end });
+            start = end;
+        }
+        if matches!(form, Form::Top | Form::Sorted) {
+            let key = |each: &Element| &raw[each.start + 1..each.key_end];
+            let found = &mut self.elements[first..];
+            if !found.is_sorted_by_key(key) {
+                found.sort_by_key(key);
+            }
+        }
+        for i in first..self.elements.len() {
+            self.push_item(raw, self.elements[i], form, depth)?;
+        }
+        let digest = blake2b(&self.items[first_item..]);
+        self.items.truncate(first_item);
+        self.elements.truncate(first);
+        Ok((digest, last + 1))
+    }
+
+    fn push_item(&mut self, raw: &[u8], at: Element, form: Form, depth: usize) -> Answer<()> {
+        let (kind, value) = (raw[at.start], at.key_end + 1);
         if !matches!(form, Form::Array { .. }) {
-            items.extend_from_slice(&raw[q + 1..value]);
+            self.items.extend_from_slice(&raw[at.start + 1..value]);
         }
-        q = push_value(&mut items, kind, raw, value, last, form.of_inner(kind, key), depth)?;
-        ends.push((key, items.len()));
-    }
-    if matches!(form, Form::Top | Form::Sorted) && !ends.is_sorted_by_key(|&(key, _)| key) {
-        items = sort_items(&items, &ends);
-    }
-    Ok((blake2b(&items), last + 1))
-}
-
-fn sort_items(items: &[u8], ends: &[(&[u8], usize)]) -> Vec<u8> {
-    let mut start = 0;
-    let mut parts = Vec::with_capacity(ends.len());
-    for &(key, end) in ends {
-        parts.push((key, &items[start..end]));
-        start = end;
-    }
-    parts.sort_by_key(|&(key, _)| key);
-    parts.iter().flat_map(|&(_, part)| part).copied().collect()
-}
-
-/// Write a value as items have it; the position behind it.
-fn push_value(
-    items: &mut Vec<u8>,
-    kind: u8,
-    raw: &[u8],
-    p: usize,
-    last: usize,
-    inner: Form,
-    depth: usize,
-) -> Answer<usize> {
-    let mut inside = p;
-    match kind {
-        INT32 => {
-            items.push(INT64);
-            items.extend_from_slice(&i64::from(int32_at(raw, p)?).to_le_bytes());
-            return skip(kind, raw, p, last);
+        self.items.push(if kind == INT32 { INT64 } else { kind });
+        let inside = match kind {
+            INT32 => {
+                self.items.extend_from_slice(&i64::from(int32_at(raw, value)?).to_le_bytes());
+                return Ok(());
+            }
+            CODE_WITH_SCOPE => code_with_scope_at(raw, value, at.end)?.0,
+            DOCUMENT | ARRAY => value,
+            _ => {
+                self.items.extend_from_slice(&raw[value..at.end]);
+                return Ok(());
+            }
+        };
+        if kind == CODE_WITH_SCOPE {
+            self.items.extend_from_slice(&raw[value + 4..inside]);
         }
-        CODE_WITH_SCOPE => {
-            inside = code_with_scope_at(raw, p, last)?.0;
-            items.push(kind);
-            items.extend_from_slice(&raw[p + 4..inside]);
-        }
-        DOCUMENT | ARRAY => items.push(kind),
-        _ => {
-            let end = skip(kind, raw, p, last)?;
-            items.push(kind);
-            items.extend_from_slice(&raw[p..end]);
-            return Ok(end);
-        }
+        let inner = form.of_inner(kind, &raw[at.start + 1..at.key_end]);
+        let (digest, _) = self.digest_level(raw, inside, at.end, inner, depth + 1)?;
+        self.items.extend_from_slice(&digest);
+        Ok(())
     }
-    let (digest, end) = digest_level(raw, inside, last, inner, depth + 1)?;
-    items.extend_from_slice(&digest);
-    Ok(end)
 }

@@ -284,7 +284,10 @@ fn fingerprint<'py>(
     py: Python<'py>,
     documents: Vec<PyBackedBytes>,
 ) -> Option<Vec<Option<Bound<'py, PyBytes>>>> {
-    let find = || -> Vec<_> { documents.iter().map(|raw| digest::fingerprint(raw).ok()).collect() };
+    let find = || -> Vec<_> {
+        let mut digester = digest::Digester::default();
+        documents.iter().map(|raw| digester.fingerprint(raw).ok()).collect()
+    };
     let found = py.detach(|| guard(find))?;
     Some(found.into_iter().map(|digest| digest.map(|bytes| PyBytes::new(py, &bytes))).collect())
 }

@@ -27,6 +27,7 @@ AssiseError                 exit 1
     ├── LimitError          a row over a limit of the server (caught by the loader)
     ├── ViolationError      rows break a constraint (caught, and reported as a finding)
     ├── RefusedError        SQL that the server cannot run, such as an unknown function
+    │   └── ComputationError    a value that SQL cannot compute with
     ├── DependentError      other objects depend on what is to be dropped
     ├── DeniedError         a rule or a grant refuses it
     ├── SlowError           a statement took longer than it may
@@ -320,6 +321,13 @@ class RefusedError(TargetError):
     """SQL that the server cannot run (SQLSTATE classes 22 and 42), or values that cannot be sent.
 
     Correct the key of the manifest that the message names; in a session, the SQL or its values.
+    """
+
+
+class ComputationError(RefusedError):
+    """A value that SQL cannot compute with, such as a divisor of 0 (SQLSTATE class 22).
+
+    The loader reports an expression of the manifest that fails on a row as a finding.
     """
 
 

@@ -19,7 +19,7 @@ class Feature(NamedTuple):
 
 
 EXTRAS = {
-    "analytics": Feature("what holds sets of persons"),
+    "analytics": Feature("what reads events and holds sets of persons"),
     "api": Feature("what serves over HTTP"),
     "app": Feature("what holds connections for an application"),
     "archive": Feature("what compares the checksums of archives"),

@@ -116,7 +116,7 @@ class Project:
         log: Log = keep_silent,
         progress: OnProgress = keep_silent,
     ) -> None:
-        from assise.parts import add_woven, find_owner, list_additions
+        from assise.parts import add_woven, find_owner, list_additions, list_checks
 
         path = find_manifest(manifest)
         self.workspace = Workspace(
@@ -127,6 +127,7 @@ class Project:
             progress=progress,
             additions=list_additions(),
             add_woven=add_woven,
+            checks=list_checks(),
             owner=find_owner(),
         )
 
@@ -208,14 +209,14 @@ class Project:
         """
         from assise.access.rules import note_revised
         from assise.audit.tables import follow
-        from assise.parts import list_beside
+        from assise.parts import list_beside, list_readers
         from assise.revisions.verbs import RevisionVerbs
         from assise.transfer.finished import adopt, open_target
 
         workspace = self._asking(confirm)
         opened = partial(open_target, workspace)
-        facts = (workspace, opened, partial(adopt, workspace), note_revised, follow, list_beside)
-        return RevisionVerbs(*facts, scratch)
+        facts = (workspace, opened, partial(adopt, workspace), note_revised, follow)
+        return RevisionVerbs(*facts, list_beside, list_readers, scratch)
 
     @property
     def mongo(self) -> CollectionVerbs:

@@ -32,6 +32,7 @@ from assise.postgres.rights import Rights
 from assise.progress import Log, OnProgress
 from assise.redis.embedded import EmbeddedRedis
 from assise.rows.model import WovenColumns
+from assise.schema.objects import Lesser
 from assise.schema.roles import list_others, role_name
 from assise.schema.script import SqlText
 from assise.schema.sql import quote_table
@@ -159,6 +160,7 @@ class LoadedTables:
     find_redis: for jobs, the URL of the cache's Redis; an embedded server is started for it.
     move: changes what the load keeps of its tables.
     columns: those that the load has written, such as `users.name`.
+    list_broken: the ids of the keys that its rows break.
     """
 
     name: str
@@ -170,10 +172,14 @@ class LoadedTables:
     columns: Collection[str]
     home: Path
     find_redis: Callable[[], str] = str
+    list_broken: Callable[[], set[str]] = set
 
 
 AddWoven = Callable[[Connection, LoadedTables], WovenColumns]
 """Makes the columns of ours that a load writes beside its own, and says which they are."""
+
+CheckManifest = Callable[[Connection, Manifest], None]
+"""Refuses, before anything is written, what a part could not make behind a load."""
 
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
 """Connects to the tables of the finished load."""
@@ -190,6 +196,12 @@ class Owner(Protocol):
 
     def check_manifest(self, path: Path, manifest: Manifest, schema: str) -> None:
         """Check that the revisions lead to the manifest."""
+
+    def check_applied(self, connection: Connection, path: Path, name: str) -> None:
+        """Check that a database has all revisions, whole."""
+
+    def list_lesser(self, path: Path) -> Mapping[str, Lesser]:
+        """The keys that revisions leave out, by their ids."""
 
     def mark_all(self, connection: Connection, path: Path, tables: LoadedTables) -> None:
         """Note that a database which was built from the manifest has all revisions."""
@@ -218,7 +230,8 @@ class Workspace:
     """The manifest's path, the target in place of its own, the settings, and who listens.
 
     `additions` are the parts that add something to the tables of a load, `add_woven` what is added
-    before their rows; `owner` knows whether revisions own the schema.
+    before their rows, `checks` what refuses a manifest before; `owner` knows whether revisions own
+    the schema.
     """
 
     path: Path
@@ -229,10 +242,20 @@ class Workspace:
     confirm: Confirm = refuse
     additions: Sequence[Additions] = ()
     add_woven: AddWoven | None = None
+    checks: Sequence[CheckManifest] = ()
     owner: Owner | None = None
 
     def __post_init__(self) -> None:
         check_names(self.settings)
+
+    def check_parts(self, connection: Connection, manifest: Manifest) -> None:
+        """Check that parts can do what the manifest asks of them in this database.
+
+        Raises:
+            UsageError: one cannot.
+        """
+        for check in self.checks:
+            check(connection, manifest)
 
     @property
     def embedded(self) -> Embedded:

@@ -262,6 +262,15 @@ def test_explain_says_by_which_policies_a_user_sees_what(
     assert shown == json.loads(json.dumps(ruled.access.explain("docs", user_id=0).as_json()))
 
 
+def test_explain_knows_tables_that_no_user_may_read(ruled: Project) -> None:
+    text = ruled.path.read_text()
+    ruled.path.write_text(text.replace("access: {tenant: tenant, public: read}", "access: none"))
+    ruled.load()
+    found = ruled.access.explain("templates", user_id=1)
+    assert (found.rows, found.of, found.first) == (0, 3, [])
+    assert found.plan == ["The application has no right to read it."]
+
+
 def test_explain_refuses_what_has_no_rule(ruled: Project) -> None:
     for table in ("members", "nothing"):
         with pytest.raises(UsageError, match=f"table '{table}' has no rule"):

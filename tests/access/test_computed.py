@@ -110,6 +110,33 @@ def test_a_formula_comes_changes_and_goes_in_place(shop: Project, query: Query) 
         shop.load()
 
 
+@pytest.mark.contract
+def test_rows_that_the_server_writes_anew_for_a_formula_are_no_edits(
+    shop: Project, query: Query
+) -> None:
+    twice = '      twice: {type: int4, generated: "amount * 2"}\n'
+    assert list_edits(shop) == []
+    change(shop, "amount: int4\n", f"amount: int4\n{twice}")
+    if query("SHOW server_version_num") >= [("170000",)]:
+        change(shop, "price * amount", "price * amount + 1")
+    shop.load()
+    assert list_edits(shop) == []
+    query("UPDATE orders SET amount = 2 WHERE id IN (SELECT id FROM orders LIMIT 1)")
+    query("INSERT INTO core.notes (id, body) VALUES (1, 'abcdef')")
+    change(shop, twice, "")
+    shop.load()
+    assert list_edits(shop) == ["1 row changed"]
+    change(shop, "amount: int4\n", f"amount: int4\n{twice}")
+    shop.load()
+    assert list_edits(shop) == ["2 rows changed"]
+    assert query("SELECT twice FROM orders ORDER BY 1") == [(4,), (8,)]
+
+
+def list_edits(project: Project) -> list[str]:
+    tables = project.undo(dry_run=True).tables
+    return [edit for table in tables if table.name == "orders" for edit in table.edits]
+
+
 @pytest.mark.usefixtures("shop")
 def test_times_are_set_by_applications_alone(query: Query) -> None:
     assert query("SELECT created_at, updated_at FROM orders") == [(None, None)] * 2

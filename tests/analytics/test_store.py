@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -75,6 +77,31 @@ def test_sessions_that_keep_the_same_events_at_once_keep_each_once(
     assert query("SELECT count(*), count(DISTINCT uuid) FROM assise.analytics_events") == [(9, 9)]
 
 
+@pytest.mark.parametrize(("is_committed", "expected"), [(True, Kept(4, 5)), (False, Kept(9, 0))])
+def test_events_that_another_is_keeping_are_waited_for(
+    shop: Project, database: str, query: Query, is_committed: bool, expected: Kept
+) -> None:
+    del shop
+    with (
+        Connection(database) as one,
+        Connection(database) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        with suppress(ZeroDivisionError), one.transaction():
+            insert_sync(one, make_events(9)[4:])
+            waiting = pool.submit(insert_sync, other, make_events(9))
+            while not query(
+                "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'"
+            ):
+                assert not waiting.done()
+            if not is_committed:
+                raise ZeroDivisionError
+        assert waiting.result(timeout=60) == expected
+    found = query("SELECT distinct_id FROM assise.analytics_events ORDER BY uuid")
+    assert found == [(each.distinct_id,) for each in make_events(9)]
+    assert query("SELECT count(*) FROM assise.analytics_seen") == [(9,)]
+
+
 def test_text_that_postgresql_does_not_take_is_kept_as_near_as_can_be(
     shop: Project, database: str, query: Query
 ) -> None:
@@ -133,6 +160,10 @@ def test_applications_in_one_database_count_in_one_time_zone(
     with pytest.raises(UsageError, match="'app' counts the same events in Europe/Paris") as caught:
         other.migrate(dump, confirm=lambda _: True)
     assert "timezone: Europe/Paris" in str(caught.value.remedy)
+    with pytest.raises(UsageError, match="'app' counts the same events in Europe/Paris"):
+        other.plan(dump)
+    assert query("SELECT to_regclass('notes')") == [(None,)]
+    assert query("SELECT name FROM assise.load") == [("app",)]
     other.path.write_text(text.replace("Asia/Tokyo", "Europe/Paris"))
     assert other.load(dump, confirm=lambda _: True).exit_code == 0
     # Who is alone changes the time zone; who counts no more is in nobody's way.

@@ -20,7 +20,7 @@ from tests.dumps import confirm
 from tests.scenes.commands import SOURCES
 from tests.scenes.databases import Databases
 
-from assise.api.running import describe_users, serve
+from assise.api.running import describe_users, listen, serve
 from assise.app import App
 from assise.errors import TokenError, UsageError
 from assise.identity.development import make_token
@@ -117,7 +117,7 @@ def test_users_of_another_schema_are_found(tmp_path: Path, databases: Databases)
 SWALLOWED = """
 import signal
 from contextlib import suppress
-from assise.api.running import describe_users, serve
+from assise.api.running import describe_users, listen, serve
 from assise.app import App
 
 def log(line):
@@ -135,6 +135,26 @@ def test_an_interrupt_that_is_swallowed_before_it_serves_ends_it_all_the_same(
     environ = {**os.environ, "PYTHONPATH": SOURCES}
     command = [sys.executable, "-c", SWALLOWED]
     subprocess.run(command, cwd=tmp_path, env=environ, timeout=50, check=True)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_what_is_answered_is_sent_at_once(host: str) -> None:
+    told: list[int] = []
+
+    def connected(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        taken = writer.get_extra_info("socket")
+        told.append(taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async def connect(listening: socket.socket) -> None:
+        async with await asyncio.start_server(connected, sock=listening):
+            reader, writer = await asyncio.open_connection(*listening.getsockname()[:2])
+            assert await reader.read() == b""
+            writer.close()
+
+    with listen(host, 0) as listening:
+        asyncio.run(connect(listening))
+    assert told == [1]
 
 
 def test_tokens_for_development_are_taken_on_this_machine_alone(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from tests.oracle.values import Element, write_document, write_text
 
 from assise.infer.propose import propose
 from assise.manifest.read import parse_manifest
+from assise.manifest.sections.constraints import DEFAULT
 from assise.manifest.write import dump_manifest
 from assise.rows.model import Reason
 from assise.rows.shred import Shredder
@@ -100,6 +101,35 @@ ANY = "id: text any <_id>"
 )
 def test_key(raws: list[bytes], expected: str) -> None:
     assert key_of(raws) == expected
+
+
+NEW_KEY = "gen_random_uuid()"
+
+
+@pytest.mark.parametrize(
+    ("raws", "ids", "default"),
+    [
+        (with_ids("a", "b"), "uuid", NEW_KEY),
+        (with_ids("a", 1), "uuid", NEW_KEY),
+        (with_ids(UUID_4), "uuid", NEW_KEY),
+        (with_ids(Binary(b"x" * 16, 3)), "uuid", NEW_KEY),
+        (with_ids(OID), "uuid", None),
+        (with_ids(OID), "text", None),
+        (with_ids(1, 2), "uuid", None),
+        (with_ids(1.5), "uuid", None),
+        (with_ids(DAY), "uuid", None),
+        ([bson.encode({"a": 1})], "uuid", None),
+    ],
+)
+def test_keys_of_texts_and_uuids_have_a_default(
+    raws: list[bytes], ids: Literal["uuid", "text"], default: str | None
+) -> None:
+    proposal = propose_raw(raws, ids=ids)
+    table = proposal.manifest.tables["docs"]
+    name = table.primary_key[0]
+    assert DEFAULT.of(table.columns[name]) == default
+    said = proposal.comments.get(("tables", "docs", "columns", name), "")
+    assert said.endswith("a row that gives none gets a UUID") == (default is not None)
 
 
 def test_ids_as_text() -> None:

@@ -168,7 +168,7 @@ def test_whole_doubles(tmp_path: Path, make: Make, count: int, key: str, line: s
         (lambda n: n if n % 3 else float(n), "id: {type: int4, from: _id}  # all whole"),
         (lambda n: Int64(n) if n % 3 else float(n), "id: {type: int8, from: _id}  # all whole"),
         (lambda n: n + 0.5, "id: {type: numeric, from: _id}"),
-        (lambda n: -0.0 if n == 1 else n + 2.0, "id: {type: text, from: _id, kind: any}"),
+        (lambda n: -0.0 if n == 1 else n + 2.0, "id: {type: text, from: _id, kind: any, "),
     ],
 )
 def test_ids_that_are_whole_doubles(tmp_path: Path, ids: Make, line: str) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 
 import bson
 import pytest
-from bson import DBRef, Int64, ObjectId
-from bson.binary import Binary
+from bson import Binary, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
 from ruamel.yaml import YAML
 from tests.conftest import DATA
 from tests.dumps import confirm, write_dump
@@ -641,6 +640,68 @@ def test_a_unique_index_of_one_field(tmp_path: Path, index: Document, line: str)
     listed = {"docs": [{"name": "i", "unique": True, **index}]}
     lines = infer(tmp_path, {"docs": DOCS}, indexes=listed)
     assert find(lines, line.split(":", maxsplit=1)[0] + ":").startswith(line)
+
+
+END = 9_224_318_016_000_000
+"""Milliseconds to the first moment that PostgreSQL does not have."""
+
+FAR = DatetimeMS(END)
+
+
+@pytest.mark.parametrize(
+    ("make", "odd", "is_plain"),
+    [
+        (lambda n: START + dt.timedelta(n), [FAR, DatetimeMS(END + 1)], True),
+        (lambda n: START + dt.timedelta(n), [DatetimeMS(END - 1)], False),
+        (str, ["with \0", "more \0"], True),
+        (str, ["x" * 5_000, ""], False),
+        (lambda n: Decimal128(f"{n}.5"), [Decimal128("-0"), Decimal128("1E+3")], True),
+        (lambda n: Decimal128(f"{n}.5"), [Decimal128("700.25")], False),
+        (lambda n: n + 0.5, [-0.0], False),
+    ],
+)
+@pytest.mark.parametrize("path", ["a", "in.a"])
+def test_a_value_that_no_cell_holds_makes_a_unique_key_plain(
+    project: Project,
+    tmp_path: Path,
+    make: Callable[[int], object],
+    odd: list[object],
+    *,
+    is_plain: bool,
+    path: str,
+) -> None:
+    """Two NULLs that stand for values would collide where NULL is not distinct."""
+    docs: list[Document] = []
+    for n, value in enumerate([*map(make, range(200)), *odd]):
+        found = {"a": value, "near": FAR}
+        docs.append({"_id": n, "one": 1, **(found if path == "a" else {"in": found})})
+    for key in ({path: 1}, {"one": 1, path: -1}):
+        dump = write_dump(tmp_path / "app", {"docs": docs})
+        content = {"indexes": [{"name": "i", "unique": True, "key": key}]}
+        (dump / "docs.metadata.json").write_text(json.dumps(content))
+        project.path.unlink(missing_ok=True)
+        report = project.migrate(dump, confirm=confirm)
+        text = project.path.read_text()
+        assert ("unique: true" in text) == is_plain
+        assert ('unique: "nulls not distinct"' in text) != is_plain
+        assert ("values that do not fit are not compared" in text) == is_plain
+        assert report.findings == []
+        project.undo(confirm=confirm)
+
+
+def test_a_tag_inside_of_another_value_is_none(tmp_path: Path) -> None:
+    """What looks like the field, but stands in a text or deeper, is looked at and left."""
+    field = b"\x09a\0" + b"\xff" * 8
+    docs: list[Document] = [
+        {"_id": n, "b": field.decode("latin-1"), "deep": {"a": FAR}, "a": START} for n in range(9)
+    ]
+    index: Document = {"name": "i", "unique": True, "key": {"a": 1, "_id": 1}}
+    lines = infer(tmp_path, {"docs": docs}, indexes={"docs": [index]})
+    assert any('unique: "nulls not distinct"' in line for line in lines)
+    for n, each in enumerate(docs):
+        each |= {"b": "", "deep": {"a": START}, "a": START if n < 8 else FAR}
+    lines = infer(tmp_path, {"docs": docs}, indexes={"docs": [index]})
+    assert any("unique: true" in line for line in lines)
 
 
 def test_what_a_validator_requires_and_every_row_has_is_not_null(tmp_path: Path) -> None:

@@ -379,6 +379,34 @@ def test_metadata_that_name_another_collection_are_told_and_followed(tmp_path: P
     assert open_dump(tmp_path / "orders.bson").notes == (note,)
 
 
+JSON = b'{"_id": 1, "text": "of more than sixty-four characters, so that it is cut off"}\n'
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+@pytest.mark.parametrize(
+    ("content", "is_told"),
+    [
+        (JSON, True),
+        (b"\xef\xbb\xbf \n[" + JSON + b"]", True),
+        (b"[]", True),
+        (b"", False),
+        (b"{", True),
+        (b"text", False),
+        (bson.encode({"_id": "x" * 0x5B}), False),
+        (bson.encode({"_id": "x" * (0x7B - 15)}), False),
+    ],
+)
+def test_json_in_a_file_of_bson_is_told(
+    tmp_path: Path, content: bytes, *, is_told: bool, is_packed: bool
+) -> None:
+    end = ".gz" if is_packed else ""
+    path = tmp_path / f"users.bson{end}"
+    path.write_bytes(gzip.compress(content) if is_packed else content)
+    note = f"users.bson{end} begins like JSON, not BSON: name it users.json{end}"
+    for dump in (open_dump(tmp_path), open_dump(path)):
+        assert dump.notes == ((note,) if is_told else ())
+
+
 def test_two_files_of_one_collection_are_refused(tmp_path: Path) -> None:
     write_dump(tmp_path, {"users": DOCUMENTS})
     write_dump(tmp_path, {"users": DOCUMENTS}, is_packed=True)

@@ -19,7 +19,8 @@ from tests.dumps import confirm
 from tests.revisions.changing import change, check_same, folder_of, revise
 from tests.scenes.commands import wait_until
 
-from assise.errors import BusyError, TargetError, ViolationError
+from assise.errors import BusyError, TargetError, UsageError, ViolationError
+from assise.postgres import made
 from assise.postgres.connection import Connection
 from assise.postgres.steps import LOCK_TIMEOUT_S, Runner
 from assise.project import Project
@@ -73,6 +74,16 @@ def test_a_killed_build_of_an_index_is_begun_again(
     assert shop.revisions().apply().steps == {"0002 indexes": 2}
     assert query(INVALID) == [(0,)]
     check_same(shop)
+
+
+def test_what_a_part_refuses_is_refused_before_the_first_step(shop: Project, query: Query) -> None:
+    change(shop, "tables:", "analytics: {timezone: Europe/Paris}\ntables:")
+    shop.revisions().apply()
+    query("INSERT INTO assise.analytics_zone VALUES ('other', 'Asia/Tokyo') RETURNING 1")
+    add_indexes(shop)
+    with pytest.raises(UsageError, match="'other' counts the same events in Asia/Tokyo"):
+        shop.revisions().apply()
+    assert query("SELECT count(*) FROM assise.step") == [(0,)]
 
 
 @pytest.mark.soak
@@ -177,6 +188,39 @@ def test_changes_in_place_give_way_to_others_too_and_name_them(
         Project(shop_before.path, to=database, log=tell).load()
     assert any(f"waiting for a lock; process {pid}" in line for line in said)
     assert query("SELECT to_regclass('orders_price_idx') IS NOT NULL") == [(True,)]
+
+
+@pytest.mark.parametrize(
+    "key", ["search: {title: name}", "audit: true"], ids=lambda key: key.partition(":")[0]
+)
+def test_so_do_parts_that_make_triggers(
+    shop: Project, database: str, query: Query, key: str
+) -> None:
+    change(shop, "collection: users\n", f"collection: users\n    {key}\n")
+    said: list[str] = []
+    with holding(database, "UPDATE users SET name = name") as other:
+
+        def tell(line: str) -> None:
+            said.append(line)
+            if "waiting for a lock" in line:
+                other.rollback()
+
+        pid = other.info.backend_pid
+        Project(shop.path, to=database, log=tell).load()
+    assert any(f"waiting for a lock; process {pid}" in line for line in said)
+    assert query("SELECT count(*) FROM pg_trigger WHERE tgname ~ '^_(search|audit)_'") == [(4,)]
+
+
+def test_a_session_that_keeps_its_lock_is_named_by_what_gives_up(
+    shop: Project, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(made, "TRIES", 1)
+    change(shop, "collection: users\n", "collection: users\n    audit: true\n")
+    with holding(database, "UPDATE users SET name = name") as other:
+        pid = other.info.backend_pid
+        with pytest.raises(TargetError, match=rf"log was not changed; .* process {pid}"):
+            shop.load()
+    assert shop.load().was_done
 
 
 def test_an_index_that_rows_break_is_dropped(database: str) -> None:

@@ -24,11 +24,18 @@ COLUMNS = {
     "f": ["text"],
 }
 KEYS = {
-    "a": ["unique: true", "not_null: true", "default: x", 'values: [x, "y z"]', "comment: it's"],
+    "a": [
+        "unique: true",
+        "not_null: true",
+        "default: x",
+        'values: [x, "y z"]',
+        "comment: it's",
+        "personal: name",
+    ],
     "b": ["check: b > 0", "default: '7'", "unique: true", "comment: b"],
     "c": ["not_null: true", "default: '0'"],
     "d": ["default: now()", "not_null: true"],
-    "e": ["references: users(e)", "comment: e"],
+    "e": ["references: users(e)", "comment: e", "personal: contact", "not_null: true"],
     "f": ["not_null: true", "unique: true", "comment: made"],
 }
 FORMULAS = ["left(a, 3)", "a || e"]

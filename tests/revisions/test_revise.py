@@ -10,7 +10,7 @@ from tests.dumps import confirm
 from tests.revisions.changing import change, check_same, folder_of, revise
 from tests.scenes.databases import Databases
 
-from assise.errors import ChangedError, EditedError, ManifestError, UsageError
+from assise.errors import ChangedError, EditedError, ManifestError, UsageError, ViolationError
 from assise.project import Project
 
 Query = Callable[..., list[tuple[object, ...]]]
@@ -209,6 +209,32 @@ def test_a_manifest_that_has_changed_asks_for_a_revision(shop: Project) -> None:
     assert refused.value.exit_code == 2
 
 
+def test_nothing_is_made_for_a_manifest_whose_revisions_a_database_lacks(
+    shop: Project, query: Query
+) -> None:
+    change(
+        shop, "collection: users\n", "collection: users\n    search: {title: name, body: plan}\n"
+    )
+    change(shop, "      name: {", "      plan: text\n      name: {")
+    change(shop, "state: {type: text", "state: {type: text, check: state <> 'x'")
+    revise(shop, "plan")
+    with pytest.raises(ChangedError, match="lacks revision 0002 plan") as refused:
+        shop.load()
+    assert (refused.value.exit_code, refused.value.remedy) == (2, "next: assise schema apply")
+    query("UPDATE users SET name = 'x'")
+    query("UPDATE orders SET state = 'x' WHERE id = (SELECT id FROM orders LIMIT 1)")
+    verbs = shop.revisions()
+    with pytest.raises(ViolationError):
+        verbs.apply()
+    with pytest.raises(ChangedError, match="0002 plan is half done") as refused:
+        shop.load()
+    assert refused.value.remedy == "next: assise schema apply, which goes on with it"
+    query("UPDATE orders SET state = 'new'")
+    verbs.apply()
+    assert shop.load().was_done
+    query("UPDATE users SET name = 'y', plan = 'gold'")
+
+
 def test_an_empty_database_is_built_from_the_manifest_and_has_all_revisions(
     shop: Project, databases: Databases
 ) -> None:
@@ -250,6 +276,28 @@ def test_a_check_of_a_column_with_another_type_comes_back_as_it_was(
     check_same(shop)
     shop.revisions().revert()
     assert query(check) == before
+
+
+def test_values_of_a_varchar_are_the_same_from_a_revision_and_from_a_dump(
+    shop: Project, query: Query
+) -> None:
+    level = 'level: {type: "varchar(5)", values: [low, high]}'
+    change(shop, "      name: {", f"      {level}\n      name: {{")
+    revise(shop, "level")
+    verbs = shop.revisions()
+    verbs.apply()
+    check_same(shop)
+    check = "FROM pg_constraint WHERE conname = 'users_level_check'"
+    [(made,)] = query(f"SELECT pg_get_constraintdef(oid) {check}")
+    query("ALTER TABLE users DROP CONSTRAINT users_level_check")
+    query(f"ALTER TABLE users ADD CONSTRAINT users_level_check {made}")
+    check_same(shop)
+    change(shop, "varchar(5)", "text")
+    revise(shop, "text")
+    verbs.apply()
+    check_same(shop)
+    verbs.revert()
+    assert verbs.status().drift.is_empty
 
 
 def test_a_table_comes_goes_and_comes_back_by_revisions(shop: Project, query: Query) -> None:

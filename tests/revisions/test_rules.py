@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from tests.dumps import confirm
 from tests.revisions.changing import change, check_same, revise
 
 from assise.errors import ViolationError
@@ -53,6 +54,26 @@ def test_a_changed_policy_is_never_gone(ruled: Project) -> None:
     check_same(ruled)
 
 
+def test_a_column_becomes_personal_and_is_no_more(ruled: Project, query: Query) -> None:
+    may = "SELECT has_column_privilege('revised_readonly', 'users', 'name', 'SELECT')"
+    others = may.replace("'name'", "'email'")
+    change(ruled, "name: {type", "name: {personal: name, type")
+    revise(ruled, "personal")
+    verbs = ruled.revisions()
+    for verb, is_shown in ((verbs.apply, False), (verbs.revert, True), (verbs.apply, False)):
+        verb()
+        assert query(may) == [(is_shown,)]
+        assert query(others) == [(True,)]
+    check_same(ruled)
+    change(ruled, "personal: name, ", "")
+    revise(ruled, "no more")
+    for verb, is_shown in ((verbs.apply, True), (verbs.revert, False), (verbs.apply, True)):
+        verb()
+        assert query(may) == [(is_shown,)]
+        assert query(others) == [(True,)]
+    check_same(ruled)
+
+
 def test_what_revisions_have_made_is_no_gap_and_what_others_make_of_it_is(
     ruled: Project, query: Query
 ) -> None:
@@ -78,6 +99,41 @@ def test_search_is_no_matter_of_revisions(shop: Project, query: Query) -> None:
     shop.load()
     assert query("SELECT to_regclass('_search_state') IS NOT NULL") == [(True,)]
     assert shop.revisions().status().exit_code == 0
+
+
+def test_a_column_that_search_reads_comes_and_goes_and_writers_go_on(
+    shop: Project, query: Query
+) -> None:
+    write = "UPDATE users SET email = email || 'x'"
+    change(
+        shop, "collection: users\n", "collection: users\n    search: {title: name, body: note}\n"
+    )
+    change(shop, "      name: {", "      note: text\n      name: {")
+    revise(shop, "note")
+    verbs = shop.revisions(confirm=confirm)
+    verbs.apply()
+    query(f"{write}, note = 'gold'")
+    verbs.revert(drop=["users.note"])
+    query(write)
+    verbs.apply()
+    query("UPDATE users SET note = 'silver' WHERE name = 'w'")
+    shop.search.build()
+    query(f"{write}, note = 'copper'")
+    assert not any(each.count for each in shop.search.check())
+    change(shop, "name: {type", "called: {was: name, from: name, check: called <> 'w', type")
+    change(shop, "{title: name,", "{title: called,")
+    query("UPDATE users SET name = 'w' WHERE id = (SELECT id FROM users LIMIT 1)")
+    revise(shop, "called")
+    with pytest.raises(ViolationError):
+        verbs.apply()
+    query(f"{write} WHERE called <> 'w'")
+    query("UPDATE users SET called = 'v' WHERE called = 'w'")
+    verbs.apply()
+    query(write)
+    shop.search.build()
+    assert not any(each.count for each in shop.search.check())
+    verbs.revert()
+    query(f"{write}, name = 'u'")
 
 
 THROUGH = "parent: orders\n    access: {through: orders}\n"

@@ -92,6 +92,17 @@ def test_a_run_has_exact_scores_of_all_rows(run: Run, files: tuple[Path, Path]) 
             assert float(line[4]) == pytest.approx(score, abs=1e-4)
 
 
+@pytest.mark.parametrize("given", [("books,signs",), ("books", "signs"), ("books", " signs,")])
+def test_tables_are_given_with_commas_or_often(run: Run, given: tuple[str, ...]) -> None:
+    options = [each for name in given for each in ("--in", name)]
+    code, out, talk = run("query", "w0", "--as", "admin", "--limit", 500, "--json", *options)
+    if given[-1].endswith(","):
+        assert (code, "table '' is not searched" in talk) == (2, True)
+        return
+    assert code == 0
+    assert {each["type"] for each in json.loads(out)["results"]} == {"books", "signs"}
+
+
 def test_a_user_ranks_only_what_it_sees(library: Project) -> None:
     with open_rankings(library.search, ["books", "signs"], user_id=7) as methods:
         assert list(methods) == ["any", "most", "all"]

@@ -508,6 +508,34 @@ def test_what_is_set_to_null_stays_in_extra(project: Project, tmp_path: Path, qu
     }
 
 
+def test_columns_may_have_any_names(project: Project, tmp_path: Path, query: Query) -> None:
+    names = ("x", "e", "j", "c", "t", "row", "key", "n", "xid", "first")
+    orphans = "{type: int4, references: marks, orphans: null}"
+    keys = "[key, x]"
+    columns = ", ".join(f"{name}: {orphans}" for name in names)
+    project.path.write_text(
+        "assise: 1\nname: app\ntables:\n"
+        "  marks: {collection: marks, primary_key: x, columns: {x: {type: int4, from: _id},"
+        " e: {type: text, unique: true, duplicates: null},"
+        " n: {type: int4, unique: true, duplicates: reject}}}\n"
+        f"  rows: {{collection: rows, primary_key: id, columns: {{id: {{type: int4, from: _id}}, {columns}}}}}\n"
+        f"  parts: {{parent: rows, from: parts.*, primary_key: {keys}, columns: {{j: {orphans}}}}}\n"
+    )
+    marks: list[dict[str, Any]] = [
+        {"_id": 1, "e": "a", "n": 1},
+        {"_id": 2, "e": "a", "n": 2},
+        {"_id": 3, "n": 2},
+    ]
+    row = {"_id": 1, **dict.fromkeys(names, 9), "parts": [{"j": 9}, {"j": 1}]}
+    dump = write_dump(tmp_path / "app", {"marks": marks, "rows": [row]})
+    project.migrate(dump, confirm=confirm)
+    assert query("SELECT x, e FROM marks ORDER BY x") == [(1, "a"), (2, None)]
+    [values] = query(f"SELECT {', '.join(names)} FROM rows")
+    assert values == (None,) * len(names)
+    assert query("SELECT key, x, j FROM parts ORDER BY x") == [(1, 0, None), (1, 1, 1)]
+    assert project.verify().exit_code == 3
+
+
 def test_values_that_are_null_now_are_counted_in_extra(project: Project, tmp_path: Path) -> None:
     documents = {"users": PEOPLE}
     report = migrate(project, tmp_path, documents, NULLED)

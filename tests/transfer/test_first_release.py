@@ -99,6 +99,69 @@ def test_a_load_goes_on_and_changes_nothing(
     assert query("SELECT source FROM assise.load WHERE name = 'app'") == [(str(sources["app"]),)]
 
 
+NULLED = [
+    ("ref: uuid", "ref: {type: uuid, references: users, orphans: null}", "columns.ref.orphans"),
+    ("name: text", "name: {type: text, unique: true, duplicates: null}", "columns.name.duplicates"),
+    (
+        "    collection: users\n",
+        (
+            "    collection: users\n"
+            "    indexes: [{columns: [age, paid], unique: true, duplicates: null}]\n"
+        ),
+        "indexes.0.duplicates",
+    ),
+    (
+        "    collection: users\n",
+        (
+            "    collection: users\n"
+            "    foreign_keys: [{columns: [ref], references: users, orphans: null}]\n"
+        ),
+        "foreign_keys.0.orphans",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "place"), NULLED)
+def test_what_its_rows_cannot_note_is_refused_before_anything_changes(
+    projects: dict[str, Project],
+    sources: dict[str, Path],
+    query: Query,
+    old: str,
+    new: str,
+    place: str,
+) -> None:
+    project, statement = projects["app"], "SELECT xmin::text, users::text FROM users ORDER BY id"
+    text = project.path.read_text()
+    assert old in text
+    project.path.write_text(text.replace(old, new, 1))
+    before = query(statement)
+    (said, remedy) = project.plan(sources["app"]).refusals
+    with pytest.raises(ManifestError, match=rf"tables\.users\.{place}: null: an older") as error:
+        project.load(sources["app"])
+    assert (said, remedy) == (error.value.message, error.value.remedy)
+    assert "Write keep or reject." in remedy
+    assert query(statement) == before
+    report = project.verify(sources["app"])
+    assert report.verified is not None
+    assert report.verified.equal == 70
+    project.path.write_text(text.replace(old, new.replace(": null", ": keep"), 1))
+    assert project.load(sources["app"]).was_done
+
+
+def test_orphans_are_rejected_there_too(
+    projects: dict[str, Project], sources: dict[str, Path]
+) -> None:
+    project = projects["app"]
+    text = project.path.read_text()
+    new = "ref: {type: uuid, references: users, orphans: reject}"
+    project.path.write_text(text.replace("ref: uuid", new, 1))
+    report = project.migrate(sources["app"])
+    assert report.verified is not None
+    assert report.verified.is_clean
+    assert (report.documents, report.loaded + report.rejected) == (74, 74)
+    assert report.rejected > 4
+
+
 @pytest.mark.parametrize(("name", "equal", "rejected"), [("app", 70, 4), ("plain", 10, 0)])
 def test_every_document_is_equal(
     projects: dict[str, Project], sources: dict[str, Path], name: str, equal: int, rejected: int

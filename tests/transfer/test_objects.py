@@ -7,9 +7,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from uuid import UUID
 
+import bson
 import psycopg
 import pytest
+from bson import Binary
 from tests.conftest import DATA
 from tests.dumps import confirm, write_dump
 
@@ -543,3 +546,26 @@ def test_new_keys_go_on_after_the_data(
     else:
         query("INSERT INTO docs DEFAULT VALUES")
         assert query("SELECT id FROM docs ORDER BY id") == [(-5,), (1,)]
+
+
+KEYS: dict[str, list[object]] = {
+    "texts": ["a", "b"],
+    "mixed": [1, "a", {"n": 1}],
+    "uuids": [Binary.from_uuid(UUID(int=n)) for n in (1, 2)],
+}
+
+
+@pytest.mark.contract
+def test_rows_get_the_key_that_infer_states(project: Project, tmp_path: Path, query: Query) -> None:
+    documents = {name: [{"_id": key, "n": 1} for key in keys] for name, keys in KEYS.items()}
+    assert project.migrate(write_dump(tmp_path / "keys", documents), confirm=confirm).exit_code == 0
+    assert project.path.read_text().count('default: "gen_random_uuid()"') == len(KEYS)
+    for name, keys in KEYS.items():
+        query(f"INSERT INTO {name} (n) VALUES (2)")
+        ((made,),) = query(f"SELECT id::text FROM {name} WHERE n = 2")
+        exported: list[bytes] = []
+        project.export(name, exported.append)
+        found = [*map(bson.decode, exported)]
+        assert len(found) == len(keys) + 1
+        key = Binary.from_uuid(UUID(str(made))) if name == "uuids" else made
+        assert [each["_id"] for each in found if each["n"] == 2] == [key]

@@ -11,6 +11,7 @@ from io import BytesIO
 from pathlib import Path
 from threading import Event
 from time import monotonic
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -165,13 +166,19 @@ from importlib import import_module
 from assise.transfer.workers import worker
 assert not {"psycopg", "assise.transfer.load", "assise.infer.profile"} & sys.modules.keys()
 module = import_module(worker.WORKS["profile"])
-module.make_work({"work": "profile", "source": {"kind": "none"}, "paths": 1, "targets": {}, "composites": {}}, None)
+module.make_work({"work": "profile", "source": {"kind": "none"}, "paths": 1, "targets": {}, "composites": {}, "unique": {}}, None)
 assert not {"psycopg", "assise.transfer.load"} & sys.modules.keys()
 """
 
 
 def test_a_worker_imports_what_its_work_needs() -> None:
     subprocess.run([sys.executable, "-c", PROFILES_WITHOUT_A_SERVER], check=True)
+
+
+def make_profile_work(folder: Path) -> ProfileWork:
+    found = {"users": ["_id"]}
+    none: dict[str, list[Any]] = {"users": []}
+    return ProfileWork(open_dump(folder), 10, targets=found, composites=none, unique=none)
 
 
 def list_children() -> set[str]:
@@ -188,11 +195,11 @@ def test_a_worker_starts_when_there_is_work_for_it(failing: Workers, tmp_path: P
     end = replace(tasks[0], start=tasks[0].stop, chunk=None)
     before = list_children()
     with Workers(3) as workers:
-        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}, {"users": []}))
+        workers.begin(make_profile_work(tmp_path))
         assert [*workers.run([end])] == [(end, {})]
         workers.rest()
         assert list_children() == before
-        workers.begin(ProfileWork(open_dump(tmp_path), 10, {"users": ["_id"]}, {"users": []}))
+        workers.begin(make_profile_work(tmp_path))
         [(_, result)] = workers.run([replace(task, recorded=None) for task in tasks])
         assert result["documents"] == 2
         assert list_children() == before

@@ -87,6 +87,8 @@ class AccessVerbs:
         rights = self.workspace.rights(tables.manifest, "app")
         rights = rights._replace(user_id=user_id, tenant_id=tenant_id)
         see = partial(Explanation, table, policies, of=int(str(total)))
+        if not (rules.guards[table].read or rules.guards[table].is_public):
+            return see(plan=["The application has no right to read it."], rows=0, first=[])
         return self._look(rights, rules, table, see)
 
     def _look(

@@ -193,20 +193,39 @@ def _make_columns(
     with connection.transaction():
         connection.execute("SET LOCAL lock_timeout = '10s'")
         for column in missing:
-            _add_column(connection, column)
+            _add_column(connection, tables, column)
         _MADE.keep(connection, tables.name, found, schema=tables.schema)
     return found
 
 
-def _add_column(connection: Connection, column: Managed) -> None:
+def _add_column(connection: Connection, tables: LoadedTables, column: Managed) -> None:
     try:
-        connection.execute(column.create)
+        if " GENERATED " in column.create:
+            _rewrite(connection, tables, column.table, statement=column.create)
+        else:
+            connection.execute(column.create)
     except RefusedError as error:
         raise TargetError(
             f"{column.table}.{column.name}: {error.message.partition(': ')[2] or error.message}",
             remedy="Correct its generated: in the manifest, such as by nullif(amount, 0); the same"
             " command goes on.",
         ) from error
+
+
+def _rewrite(connection: Connection, tables: LoadedTables, table: str, *, statement: str) -> None:
+    """Run a statement for which the server writes all rows of a table anew, in an open transaction.
+
+    They stay the load's. Where others have edited some of them nobody could tell which, so then it
+    is a subtransaction, which is not recorded: all are edited rows.
+    """
+    place = quote_table(tables.schema, table)
+    connection.execute(f"LOCK TABLE {place} IN ACCESS EXCLUSIVE MODE")
+    edited = f"SELECT FROM {place} AS c WHERE c.xmin NOT IN ({tables.transactions})"
+    if connection.scalar(f"SELECT EXISTS ({edited})"):
+        connection.execute(f"SAVEPOINT edited;\n{statement};\nRELEASE edited")
+    else:
+        tables.record()
+        connection.execute(statement)
 
 
 def _change_formulas(
@@ -233,8 +252,10 @@ def _change_formulas(
                 remedy="Take the column and its indexes out of the manifest, repeat the command, and"
                 " put them back: all rows are then written anew.",
             )
-        is_other = old_sql != new_sql
-        connection.execute(f"{new.instead};\n{new.after}" if is_other else new.after)
+        with connection.transaction():
+            if old_sql != new_sql:
+                _rewrite(connection, tables, new.table, statement=new.instead)
+            connection.execute(new.after)
         found.append(each._replace(create=new.create, drop=new.drop))
     if found != made:
         _MADE.keep(connection, tables.name, found, schema=tables.schema)

@@ -12,6 +12,9 @@ from uuid import UUID, uuid4
 
 Traffic = Literal["person", "anonymous", "system", "bot", "internal"]
 
+MAX_ID, MAX_NAME = 200, 200
+"""Characters of an id of a person, and of an event's name, at most, of those that come by HTTP."""
+
 SHARED_IDS = frozenset(
     "anonymous guest distinct_id distinctid id not_authenticated email undefined true false nan null"
     " none nil 0 00000000-0000-0000-0000-000000000000".split()
@@ -73,11 +76,15 @@ def classify(event: str, distinct_id: str, properties: Mapping[str, object]) -> 
     is_local = isinstance(host, str) and host.rpartition(":")[0] in _INTERNAL_HOSTS
     if is_local or host in _INTERNAL_HOSTS or properties.get("$internal") is True:
         return "internal"
+    found = _classify_by_names(event, distinct_id)
+    has_profile = properties.get("$process_person_profile") is not False
+    return found if found != "person" or has_profile else "anonymous"
+
+
+def _classify_by_names(event: str, distinct_id: str) -> Traffic:
     if event in SYSTEM_EVENTS:
         return "system"
-    if is_shared(distinct_id) or properties.get("$process_person_profile") is False:
-        return "anonymous"
-    return "person"
+    return "anonymous" if is_shared(distinct_id) else "person"
 
 
 def write_properties(properties: Mapping[str, object]) -> str:
@@ -107,7 +114,7 @@ def as_parameters(events: Sequence[Event]) -> dict[str, object]:
         "ids": ids,
         "sents": sents,
         "sessions": [each or "" for each in sessions],
-        "traffics": [_classify_event(each) for each in events],
+        "traffics": [*map(_classify_text, names, ids, properties)],
         "properties": properties,
     }
     is_plain = not any(_MARK in "".join(values) for values in texts.values())
@@ -125,8 +132,8 @@ _TELLING = re.compile(
 )
 
 
-def _classify_event(event: Event) -> Traffic:
+def _classify_text(event: str, distinct_id: str, properties: str) -> Traffic:
     """The traffic; properties are read only where one of them tells something about it."""
-    is_telling = _TELLING.search(event.properties)
-    properties = json.loads(event.properties) if is_telling else {}
-    return classify(event.event, event.distinct_id, properties)
+    if _TELLING.search(properties):
+        return classify(event, distinct_id, json.loads(properties))
+    return _classify_by_names(event, distinct_id)

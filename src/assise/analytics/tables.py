@@ -7,6 +7,7 @@ from importlib.resources import files
 from assise.analytics import totals
 from assise.analytics.forward import job
 from assise.errors import UsageError
+from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.postgres import bookkeeping
@@ -26,6 +27,17 @@ IN_SCRIPT = False
 TOTALS, ZONES = 5, 6
 """The versions of the bookkeeping from which on it has totals, and time zones."""
 _MADE = MadeObjects(PART, QUERIES)
+
+
+def check_manifest(connection: Connection, manifest: Manifest) -> None:
+    """Check that another application in the database does not count in days of another time zone.
+
+    Raises:
+        UsageError: one does.
+    """
+    analytics = ANALYTICS.of(manifest)
+    if analytics is not None and bookkeeping.find_version(connection, PART) >= ZONES:
+        _check_zone(connection, manifest.name, analytics.timezone)
 
 
 def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:
@@ -54,7 +66,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
             rows = connection.execute(QUERIES["present"], {"names": [*grants]})
             for (name,) in rows:
                 connection.execute(grant_events(str(name), grants[str(name)], [*PART.tables]))
-    totals.apply(connection, _MADE, tables)
+    totals.apply(connection, _MADE, tables, log=log)
     if is_new:
         log("analytics: events are kept in assise.analytics_events")
 

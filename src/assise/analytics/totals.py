@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from assise.postgres.asking import Asking
 from assise.postgres.connection import Connection
-from assise.postgres.made import MadeObjects, changing
+from assise.postgres.made import MadeObjects, change
 from assise.postgres.queries import Queries
+from assise.progress import Log
 from assise.schema.analytics import CountedTable, list_counted
 from assise.workspace import LoadedTables
 
@@ -26,7 +27,7 @@ class Total(NamedTuple):
 NOTHING = Total(None, None)
 
 
-def apply(connection: Connection, made: MadeObjects, tables: LoadedTables) -> None:
+def apply(connection: Connection, made: MadeObjects, tables: LoadedTables, *, log: Log) -> None:
     """Let triggers count the tables of the manifest; what they have counted wrong is counted anew.
 
     Raises:
@@ -39,12 +40,15 @@ def apply(connection: Connection, made: MadeObjects, tables: LoadedTables) -> No
     is_whole = connection.scalar(QUERIES["counting"], places) == len(wanted)
     if wanted == before and is_whole and not find_differing(connection, counted):
         return
-    with changing(connection, tables.name, "totals"):
+
+    def run() -> None:
         for each in reversed(before):
             connection.execute(each.drop)
         for table in counted:
             _count(connection, table)
         made.keep(connection, tables.name, wanted, schema=tables.schema)
+
+    change(connection, run, name=tables.name, what="totals", log=log)
 
 
 def _list_kept(tables: Sequence[CountedTable]) -> list[CountedTable]:

@@ -52,7 +52,7 @@ def serve(app: App, *, host: str, port: int, is_development: bool, log: Log) -> 
     app.takes_development_tokens = is_loopback(host) and (is_development or not has_identity)
     web = make_application(app)
     app.callers.check()
-    listening = _listen(host, port)
+    listening = listen(host, port)
     if not any(API.of(table) for table in app.manifest.tables.values()):
         log("no table says `api:`: none is served, see docs/how-to/serve.md")
     told: list[int] = []
@@ -85,9 +85,16 @@ def _configure(web: Asgi, stop_s: int) -> uvicorn.Config:
     )
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """The socket of an address, for a server of asyncio.
+
+    Raises:
+        UsageError: the address is taken, or none of this machine.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends at once on sockets that name their protocol; on others an answer of two parts waits
+    # some 40 ms, until the client has acknowledged the first.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))

@@ -9,7 +9,7 @@ from importlib.resources import files
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.made import MadeObjects, changing, find_missing
+from assise.postgres.made import MadeObjects, change, find_missing
 from assise.postgres.partitions import keep_up_partitions
 from assise.postgres.queries import Queries
 from assise.progress import Log
@@ -50,16 +50,16 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     kept = [each for each in made if each.kind == "table" and each not in wanted]
     if [*wanted, *kept] == made and not missing:
         return
-    with changing(connection, tables.name, "log"):
+
+    def make_tables() -> None:
         for each in wanted:
             if each.kind == "table" and each in missing:
                 connection.execute(each.create)
                 # Who writes to it could forge it.
                 connection.execute(revoke_defaults(quote(tables.schema, each.name)))
         _keep(connection, tables, [each for each in made if each.kind != "table"], wanted, kept)
-    if wanted:
-        keep_up_partitions(connection, [partition_log(tables.schema)], log=log)
-    with changing(connection, tables.name, "log"):
+
+    def make_rest() -> None:
         for each in reversed(made):
             if each.kind != "table":
                 connection.execute(each.drop)
@@ -67,6 +67,11 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
             if each.kind != "table":
                 connection.execute(each.create)
         _keep(connection, tables, [each for each in wanted if each.kind != "table"], wanted, kept)
+
+    change(connection, make_tables, name=tables.name, what="log", log=log)
+    if wanted:
+        keep_up_partitions(connection, [partition_log(tables.schema)], log=log)
+    change(connection, make_rest, name=tables.name, what="log", log=log)
     count = len(list_audited(tables.manifest))
     log(f"audit: changes of {count_of(count, 'table')} are logged" if count else "audit: no more")
 

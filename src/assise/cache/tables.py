@@ -7,7 +7,7 @@ from importlib.resources import files
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.made import MadeObjects, changing, find_missing
+from assise.postgres.made import MadeObjects, change, find_missing
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.cached import list_cache_objects
@@ -42,7 +42,8 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     shared = {each for each in wanted if not each.table and each.name not in ours}
     # Triggers are made again, so that the function of a table can be.
     kept = {each for each in ({*made} & {*wanted}) | shared if each.kind != "trigger"} - missing
-    with changing(connection, tables.name, "cache"):
+
+    def run() -> None:
         for each in reversed(made):
             if each not in kept and each not in missing:
                 connection.execute(each.drop)
@@ -50,5 +51,7 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
             if each not in kept:
                 connection.execute(each.create)
         _MADE.keep(connection, tables.name, wanted, schema=tables.schema)
+
+    change(connection, run, name=tables.name, what="cache", log=log)
     count = len({each.table for each in wanted if each.table})
     log(f"cache: writes to {count_of(count, 'table')} invalidate tags" if wanted else "cache: gone")

@@ -59,6 +59,7 @@ from assise.errors import UsageError
 from assise.files import check_new
 from assise.manifest.write import dump_manifest
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS
+from assise.transfer.migration import spare_workers
 from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Plan, Report, Verified
 from assise.wording import count_of
@@ -110,9 +111,10 @@ def migrate(
         print_plan(plan, as_json=as_json)
         return plan.exit_code
     confirm = partial(terminal.ask, yes=yes)
-    report = project.migrate(
-        source, options, name=name, ids=ids.value, sample=sample, confirm=confirm
-    )
+    with spare_workers(project.workspace, source):
+        report = project.migrate(
+            source, options, name=name, ids=ids.value, sample=sample, confirm=confirm
+        )
     print_report(report, as_json=as_json)
     if report.was_done:
         terminal.say(DONE_ALREADY)
@@ -155,7 +157,8 @@ def infer(
     if is_written:
         check_new(path)
     options = make_source_options(db, zone, query, only=only, skip=skip)
-    proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
+    with spare_workers(project.workspace, source):
+        proposal = project.infer(source, options, name=name, ids=ids.value, sample=sample)
     for note in proposal.notes:
         terminal.say(note)
     if as_json:
@@ -200,7 +203,8 @@ def load(
         plan = project.plan(source, options=options)
         print_plan(plan, as_json=as_json)
         return plan.exit_code
-    report = project.load(source, options, confirm=partial(terminal.ask, yes=yes))
+    with spare_workers(project.workspace, source):
+        report = project.load(source, options, confirm=partial(terminal.ask, yes=yes))
     print_report(report, as_json=as_json)
     if report.was_done:
         terminal.say(DONE_ALREADY)
@@ -251,7 +255,8 @@ def verify(
         raise UsageError(
             "--replace, --yes and --dry-run belong to --repair", remedy="assise verify --repair …"
         )
-    report = project.verify(source, sample=sample)
+    with spare_workers(project.workspace, source):
+        report = project.verify(source, sample=sample)
     print_report(report, as_json=as_json)
     if sample is not None:
         terminal.say(f"compared: {count_of(sample, 'document')} of each collection, or all")

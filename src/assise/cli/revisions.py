@@ -42,6 +42,16 @@ LossOption = Annotated[
     ),
 ]
 
+MakeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--make",
+        metavar="NAME",
+        help="A key (users.users_email_key) that was left out, as rows broke it; repeatable.",
+        show_default=False,
+    ),
+]
+
 
 @add_command(app, "assise schema diff", "assise schema diff --json", name="diff")
 def diff(
@@ -59,7 +69,7 @@ def diff(
         print(json.dumps(drift.as_json()))
     else:
         _print_lines({"": drift.differences or [NOTHING], "to restore it": drift.restore})
-        _print_lines({"not ours": [item.shown for item in drift.others]})
+        _print_lines({"left out": drift.left, "not ours": [item.shown for item in drift.others]})
     return 0 if drift.is_empty else 3
 
 
@@ -71,12 +81,13 @@ def revise(
     *,
     to: ToOption = None,
     drop: LossOption = None,
+    make: MakeOption = None,
     scratch: ScratchOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Write the next revision from what the folder and the manifest differ in; the first has all."""
     project = open_project(context.obj.terminal, manifest, to)
-    path = project.revisions(scratch=scratch).revise(title, drop=drop or ())
+    path = project.revisions(scratch=scratch).revise(title, drop=drop or (), make=make or ())
     if as_json:
         print(json.dumps({"file": str(path) if path else None}))
     else:
@@ -158,6 +169,7 @@ def status(
     _print_lines({"differs": drift.differences} if drift.differences else {"": [same]})
     if not drift.is_empty:
         _print_lines({"to restore it": drift.restore, "to keep it, in a revision": drift.keep})
+    _print_lines({"left out": drift.left})
     _print_lines({"not ours": [f"{item.shown}   {item.drop};" for item in drift.others]})
     return found.exit_code
 

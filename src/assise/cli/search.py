@@ -23,7 +23,7 @@ from assise.cli.options import (
 )
 from assise.cli.search_ask import ask
 from assise.cli.search_embed import embed
-from assise.cli.search_eval import InOption, Ranked, measure, write_runs
+from assise.cli.search_eval import InOption, Ranked, measure, split_names, write_runs
 from assise.cli.search_report import report
 from assise.cli.search_suggest import suggest
 from assise.errors import UsageError
@@ -168,7 +168,7 @@ def query(
     """Search as a user does: hits with their scores and snippets. With --queries the rankings of
     many queries go to --run; without --user or --tenant over all rows, with exact scores.
     """
-    types = tables.split(",") if tables else None
+    types = split_names(tables)
     project = open_project(context.obj.terminal, manifest, to)
     search = project.search
     if queries and run and text is None:
@@ -225,7 +225,7 @@ def explain(
     as_json: JsonOption = False,
 ) -> int:
     """Say how a query is answered: the plan of each table, and what its words weigh."""
-    request = Request(text, tables.split(",") if tables else None)
+    request = Request(text, split_names(tables))
     search = open_project(context.obj.terminal, manifest, to).search
     found = search.explain(request, user_id=user, tenant_id=tenant, role=role.value)
     if as_json:
@@ -262,7 +262,7 @@ def build(
     as_json: JsonOption = False,
 ) -> int:
     """Index the rows that are not yet; queries go on meanwhile."""
-    names = tables.split(",") if tables else None
+    names = split_names(tables)
     built = open_project(context.obj.terminal, manifest, to).search.build(names)
     if as_json:
         print(json.dumps(built))

@@ -19,7 +19,7 @@ from assise.cli.options import (
     UserOption,
     open_project,
 )
-from assise.cli.search_eval import InOption
+from assise.cli.search_eval import InOption, split_names
 from assise.search.chat.ask import ChatAnswer
 from assise.search.chat.verbs import ask as ask_rows
 from assise.wording import show_controls
@@ -43,7 +43,7 @@ def ask(
     """
     terminal = context.obj.terminal
     search = open_project(terminal, manifest, to).search
-    types = tables.split(",") if tables else None
+    types = split_names(tables)
     tell: Callable[[str], object] = str if as_json else _print_piece
     found = ask_rows(search, text, user_id=user, tenant_id=tenant, types=types, tell=tell)
     if as_json:

@@ -28,8 +28,13 @@ from assise.search.verbs import SearchVerbs
 from assise.wording import show_controls
 
 InOption = Annotated[
-    str | None,
-    typer.Option("--in", metavar="TABLES", help="Only these tables: a,b.", show_default=False),
+    list[str] | None,
+    typer.Option(
+        "--in",
+        metavar="TABLES",
+        help="Only these tables: a,b; repeatable.",
+        show_default=False,
+    ),
 ]
 ALL_METHODS = ",".join(METHODS)
 QueriesArgument = Annotated[
@@ -71,6 +76,15 @@ FailOption = Annotated[
 ]
 
 
+def split_names(texts: Sequence[str] | None) -> list[str] | None:
+    """The names of an option that is given once with commas, or often; None for none.
+
+    >>> split_names(["a,b", "c"])
+    ['a', 'b', 'c']
+    """
+    return [name.strip() for text in texts for name in text.split(",")] if texts else None
+
+
 def measure(
     context: typer.Context,
     queries: QueriesArgument = None,
@@ -91,7 +105,7 @@ def measure(
     and the queries that are answered worst. Without --user or --tenant over all rows.
     """
     search = open_project(context.obj.terminal, manifest, to).search
-    types = tables.split(",") if tables else None
+    types = split_names(tables)
     if clicks is not None and queries is None:
         asked, judged = judge_by_clicks(search.read_clicks(days=clicks), types)
     elif clicks is None and queries and judgements:

@@ -17,7 +17,7 @@ from assise.cli.options import (
     UserOption,
     open_project,
 )
-from assise.cli.search_eval import InOption
+from assise.cli.search_eval import InOption, split_names
 from assise.wording import show_controls
 
 TypedArgument = Annotated[str, typer.Argument(help="What is typed so far.", show_default=False)]
@@ -38,7 +38,7 @@ def suggest(
 ) -> int:
     """Suggest earlier queries, words and titles that begin with a text, of rows that the user sees."""
     search = open_project(context.obj.terminal, manifest, to).search
-    types = tables.split(",") if tables else None
+    types = split_names(tables)
     found = search.suggest(text, types=types, limit=limit, user_id=user, tenant_id=tenant)
     if as_json:
         print(json.dumps([asdict(each) for each in found], ensure_ascii=False))

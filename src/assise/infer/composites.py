@@ -27,6 +27,7 @@ from assise.infer.joins import (
     unpack_numbers,
 )
 from assise.infer.names import is_reference_name, name_things
+from assise.infer.unfit import list_unfit
 
 IndexFields = tuple[str, ...]
 
@@ -75,10 +76,14 @@ class Composites:
     Args:
         fields: those of its unique indexes of several fields.
         find_answers: which fields of a document answer to indexes of others; None where none has one.
+        unique: the paths of all its unique indexes.
+        unfit: of these paths, the kinds of values that no cell holds.
     """
 
     fields: Sequence[IndexFields] = ()
     find_answers: FindAnswers | None = None
+    unique: Sequence[str] = ()
+    unfit: dict[str, set[int]] = field(default_factory=dict)
     ids: dict[IndexFields, KeptNumbers] = field(default_factory=dict)
     samples: dict[Correspondence, array[int]] = field(default_factory=dict)
 
@@ -87,6 +92,8 @@ class Composites:
         for fields in self.fields:
             numbers = list(_list_numbers(documents, fields))
             self.ids.setdefault(fields, KeptNumbers()).add(numbers, total=len(numbers))
+        for path in self.unique:
+            self.unfit.setdefault(path, set()).update(list_unfit(documents, path))
         for raw in step_over(documents) if self.find_answers else ():
             if len(raw) <= SAMPLED_BYTES:
                 self._sample(raw, self.find_answers)
@@ -103,6 +110,8 @@ class Composites:
         for fields, ids in other.ids.items():
             own = self.ids.setdefault(fields, KeptNumbers())
             own.add(ids.numbers, total=ids.total, bound=ids.bound)
+        for path, kinds in other.unfit.items():
+            self.unfit.setdefault(path, set()).update(kinds)
         for answer, numbers in other.samples.items():
             kept = self.samples.setdefault(answer, array("Q"))
             kept.extend(numbers[: MOST_SAMPLES - len(kept)])
@@ -114,7 +123,8 @@ class Composites:
             for each, found in self.ids.items()
         ]
         samples = [[*answer, pack_numbers(numbers)] for answer, numbers in self.samples.items()]
-        return {"ids": ids, "samples": samples}
+        unfit = {path: sorted(kinds) for path, kinds in self.unfit.items() if kinds}
+        return {"ids": ids, "samples": samples, "unfit": unfit}
 
     @classmethod
     def from_json(cls, found: Mapping[str, Any]) -> Self:
@@ -125,6 +135,7 @@ class Composites:
         for collection, fields, own, numbers in found["samples"]:
             answer = Correspondence(collection, tuple(fields), tuple(own))
             composites.samples[answer] = unpack_numbers(numbers)
+        composites.unfit = {path: {*kinds} for path, kinds in found["unfit"].items()}
         return composites
 
 

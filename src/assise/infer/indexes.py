@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -71,11 +71,13 @@ class IndexFinder:
     """Proposes the indexes of one collection, whose table is `root`.
 
     has_parser: whether the manifest may have expressions of SQL.
+    unfit: paths with values that no cell holds.
     """
 
     root: str
     places: Mapping[str, Placed]
     has_parser: bool
+    unfit: Collection[str] = ()
     found: Proposed = field(default_factory=Proposed)
 
     def add(self, index: SourceIndex) -> None:
@@ -145,7 +147,8 @@ class IndexFinder:
             return False
         if index.is_sparse and len(places) == 1:
             return True
-        if not all(place.is_pure for place in places):
+        is_unfit = any(path in self.unfit for path, _ in index.keys)
+        if is_unfit or not all(place.is_pure for place in places):
             notes.append("values that do not fit are not compared")
             return True
         return "nulls not distinct"

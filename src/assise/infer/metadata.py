@@ -59,6 +59,12 @@ class Metadata:
         return list(dict.fromkeys(tuple(name for name, _ in index.keys) for index in found))
 
     @property
+    def unique(self) -> list[str]:
+        """The paths of all unique indexes."""
+        found = (name for index in self.indexes if index.is_unique for name, _ in index.keys)
+        return list(dict.fromkeys(found))
+
+    @property
     def without_rules(self) -> Metadata:
         """The same without what rows may break: not all documents were looked at."""
         indexes = tuple(replace(index, is_unique=False) for index in self.indexes)

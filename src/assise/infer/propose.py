@@ -107,10 +107,11 @@ def propose(
     references = find_references(joins)
     relations.join_types(references)
     metadata = {collection: profile.metadata for collection, profile in profiles.items()}
-    relations.add_indexes(tables, metadata, has_parser=has_parser)
+    composites = {collection: profile.composites for collection, profile in profiles.items()}
+    relations.add_indexes(tables, metadata, composites, has_parser=has_parser)
+    relations.add_defaults()
     relations.add_references(references)
     relations.add_child_keys(joins, references)
-    composites = {collection: profile.composites for collection, profile in profiles.items()}
     whole = {collection: each.is_whole for collection, each in joins.items()}
     relations.add_composites(composites, find_composites(composites, whole))
     server = Postgres(main=Urls(url=postgres))

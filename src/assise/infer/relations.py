@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from assise.documents.kinds import DOUBLE
 from assise.infer.composites import Composite, Composites, Matched
 from assise.infer.evidence import KEPT, READ
 from assise.infer.indexes import IndexFinder, Placed
@@ -24,6 +25,8 @@ _ID_FORMS = {"objectid": OBJECT_IDS.kind, "uuid": UUIDS.kind}
 
 _TEXT_KINDS = frozenset({"string", "objectid"})
 
+_NEW_KEY = "gen_random_uuid()"
+
 
 @dataclass
 class Relations:
@@ -40,13 +43,19 @@ class Relations:
     _foreign_keys: dict[str, list[dict[str, object]]] = field(default_factory=dict)
 
     def add_indexes(
-        self, tables: Mapping[str, str], metadata: Mapping[str, Metadata], *, has_parser: bool
+        self,
+        tables: Mapping[str, str],
+        metadata: Mapping[str, Metadata],
+        composites: Mapping[str, Composites],
+        *,
+        has_parser: bool,
     ) -> None:
         """Add what the source has of indexes, and what its validators require, by collection."""
         for collection, table in tables.items():
             found = metadata.get(collection, Metadata())
             places = self._list_places(collection)
-            finder = IndexFinder(table, places, has_parser)
+            unfit = _list_unfit(places, composites[collection].unfit)
+            finder = IndexFinder(table, places, has_parser, unfit)
             for index in found.indexes:
                 finder.add(index)
             self._take(finder)
@@ -220,6 +229,18 @@ class Relations:
             orphans = {"orphans": "keep"} if match.hits < match.among else {}
             self._foreign_keys.setdefault(own.table, []).append({**key, **orphans})
 
+    def add_defaults(self) -> None:
+        """Give keys of texts and of UUIDs a default, as MongoDB gives a document an `_id`.
+
+        Keys of ObjectIds and of integers have one of their own.
+        """
+        for name, table in self.tables.items():
+            key = table.primary_key[0]
+            column = table.columns.get(key)
+            if column and column.type in {"text", "uuid"} and column.kind != "objectid":
+                self._columns.setdefault((name, key), {})["default"] = _NEW_KEY
+                self._remark(name, key, "a row that gives none gets a UUID")
+
     def _ask(self, place: Placed, **keys: object) -> None:
         self._columns.setdefault((place.table, place.column), {}).update(keys)
 
@@ -265,6 +286,15 @@ class Relations:
             if name in RESERVED:
                 place = ("tables", name)
                 self.comments[place] += f'; in SQL it stands in quotes: "{name}"'
+
+
+def _list_unfit(places: Mapping[str, Placed], unfit: Mapping[str, set[int]]) -> list[str]:
+    """The paths with values that their columns do not hold: float8 holds each double."""
+    return [
+        path
+        for path, kinds in unfit.items()
+        if kinds - ({DOUBLE} if path in places and places[path].type == "float8" else set())
+    ]
 
 
 def _join(own: Placed, target: Placed) -> bool:

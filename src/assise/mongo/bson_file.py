@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import zlib
 from bisect import bisect_left
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -19,6 +20,8 @@ from assise.mongo.source import Sample
 
 SEARCHED_BYTES = 1 << 20
 """Bytes from a position in the middle of a file in which a document must begin, at least."""
+
+_HEAD_BYTES = 64
 
 USUAL_HEAD = b"\x07_id\0"
 """Type and key of the first field of most documents: an ObjectId."""
@@ -35,6 +38,17 @@ class BsonFile:
     path: Path
     size: int
     is_packed: bool = False
+
+
+def is_json(file: BsonFile) -> bool:
+    """Whether a file begins like JSON: with a brace or bracket, and no NUL for a while.
+
+    What cannot be read does not: that is told where it is read.
+    """
+    with suppress(OSError, EOFError, zlib.error, SourceError), _open(file) as stream:
+        head = stream.read(_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf")
+        return head.lstrip()[:1] in {b"{", b"["} and b"\0" not in head
+    return False
 
 
 def read_chunks(file: BsonFile, size: int) -> Iterator[Chunk]:

@@ -382,9 +382,12 @@ def _is_gzip(file: Path, size: int) -> bool:
 
 
 def _list_notes(files: list[BsonFile]) -> Iterator[str]:
-    """Tell which files are read as a collection that their own name does not name."""
+    """Tell which files are read as a collection that their name does not name, or hold JSON."""
     for each in files:
         stem = _stem(each.path)
+        if bson_file.is_json(each):
+            name, packed = show_name(each.path.name), ".gz" if each.is_packed else ""
+            yield f"{name} begins like JSON, not BSON: name it {escape(stem)}.json{packed}"
         if each.name not in {unescape(stem), unquote(stem)} and not is_cut(stem):
             metadata = show_name(_metadata_file(each.path).name)
             yield (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from assise.errors import SourceError
@@ -37,7 +38,7 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
         SourceError: there is none that can be read.
         UsageError: it holds more than one database, or not what the options name.
     """
-    if isinstance(place, str) and (place.startswith("${") or is_mongodb_url(place)):
+    if isinstance(place, str) and _may_be_url(place):
         # So that a password stands neither in the command nor in the list of processes.
         place = expand(place).strip()
         if is_mongodb_url(place):
@@ -86,6 +87,26 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     if path.is_dir():
         return open_dump(path, options)  # which says what it lacks
     raise refuse_file(path)
+
+
+def measure(place: Path | str) -> int | None:
+    """Return the bytes that a source has on the disk, as far as they can be seen.
+
+    Returns None of a server, and imports what reads it.
+    """
+    if isinstance(place, str) and _may_be_url(place):
+        import assise.mongo.server  # noqa: F401
+
+        return None
+    path, size = Path(place), 0
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        with suppress(OSError):
+            size += file.stat().st_size
+    return size
+
+
+def _may_be_url(place: str) -> bool:
+    return place.startswith("${") or is_mongodb_url(place)
 
 
 def rebuild_source(facts: JsonObject) -> Source:

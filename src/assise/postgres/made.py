@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from assise.errors import BusyError, RefusedError, TargetError
@@ -13,7 +12,12 @@ from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
 from assise.postgres.queries import QUERIES, Queries
+from assise.postgres.steps import LOCK_TIMEOUT_S, Runner
+from assise.progress import Log
 from assise.schema.managed import Managed
+
+TRIES = 4
+"""Of two seconds each, with a pause between them."""
 
 
 @dataclass(frozen=True)
@@ -72,20 +76,28 @@ def find_missing(connection: Connection, objects: Iterable[Managed], schema: str
     return {each for each in wanted if (each.kind, places[each], each.name) not in found}
 
 
-@contextmanager
-def changing(connection: Connection, name: str, what: str) -> Iterator[None]:
-    """Change the `what` of a load's tables in one transaction, which waits ten seconds for locks.
+def change(
+    connection: Connection, run: Callable[[], None], *, name: str, what: str, log: Log
+) -> None:
+    """Change the `what` of a load's tables in one transaction, which gives way to others as steps do.
+
+    Who has a lock is said at once, and some ten seconds are waited for it. `run` is called in each try.
 
     Raises:
         TargetError: another session uses them, or the server refuses something.
     """
-    try:
+
+    def attempt() -> None:
         with connection.transaction():
-            connection.execute("SET LOCAL lock_timeout = '10s'")
-            yield
+            connection.execute(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT_S}s'")
+            run()
+
+    try:
+        Runner(connection, log, tries=TRIES).try_again(attempt, None)
     except BusyError as error:
         raise TargetError(
-            f"another session uses the tables of {name!r}: their {what} was not changed",
+            f"another session uses the tables of {name!r}: their {what} was not changed;"
+            f" {error.message}",
             remedy="End it, or wait; the same command makes it.",
         ) from error
     except RefusedError as error:

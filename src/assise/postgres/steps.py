@@ -101,13 +101,14 @@ class Runner:
         if state is False:
             self.connection.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {index}")
 
-    def try_again(self, run: Note, tables: Sequence[str]) -> None:
+    def try_again(self, run: Note, tables: Sequence[str] | None) -> None:
         """Run something again and again while locks are missing.
 
         Raises:
-            BusyError: other sessions have had locks on the `tables` all the time; names them.
+            BusyError: other sessions have had locks on the `tables` all the time, or on any where
+            these are not known; names them.
         """
-        tries = self.tries * (SHARED_TRIES if len(tables) > 1 else 1)
+        tries = self.tries * (SHARED_TRIES if tables and len(tables) > 1 else 1)
         for number in range(1, tries + 1):
             try:
                 run()
@@ -124,8 +125,8 @@ class Runner:
                     self.log("waiting for a lock" + "".join(f"; {each}" for each in holders))
                 sleep(PAUSE_S)
 
-    def _find_holders(self, tables: Sequence[str]) -> list[str]:
-        parameters = {"tables": [*tables]}
+    def _find_holders(self, tables: Sequence[str] | None) -> list[str]:
+        parameters = {"tables": None if tables is None else [*tables]}
         found = self.connection.fetch(_Holder, QUERIES["holders"], parameters)
         return [holder.describe() for holder in found[:5]]
 

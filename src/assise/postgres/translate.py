@@ -9,6 +9,7 @@ import psycopg
 
 from assise.errors import (
     BusyError,
+    ComputationError,
     DeniedError,
     DependentError,
     DuplicateKeyError,
@@ -79,7 +80,8 @@ def _translate(error: psycopg.Error, target: str, find_remedy: Callable[[str], s
             return LimitError(words)
         case state if state.startswith(("22", "42")):
             remedy = find_remedy(state) or error.diag.message_hint or ""
-            return RefusedError(f"{target}: {words}", remedy=remedy)
+            made = ComputationError if state.startswith("22") else RefusedError
+            return made(f"{target}: {words}", remedy=remedy)
         case state:
             return TargetError(f"{target}: {words}", remedy=find_remedy(state))
 

@@ -36,6 +36,7 @@ from assise.revisions.statements import (
 )
 from assise.schema.sql import quote
 from assise.schema.views import revoke_defaults
+from assise.wording import count_of
 from assise.workspace import Move
 
 QUERIES = Queries("assise.revisions")
@@ -140,6 +141,7 @@ class Applier:
     move: Move
     drop: Collection[str] = ()
     follow: Callable[[], None] = keep_still
+    list_readers: Callable[[], Collection[str]] = tuple
     runner: Runner = field(init=False)
 
     def __post_init__(self) -> None:
@@ -254,19 +256,29 @@ class Applier:
             texts = [text for each in block.statements for text in _list_texts(each)]
             tables = [name for each in block.statements for name in each.tables]
             moves = [(*move, revision.name) if move[0] == "close" else move for move in block.moves]
-            freeing = self._free(block) if number > 0 else []
+            freeing = self._free(block, is_up=number > 0)
             self.runner.run_together([*freeing, *texts], tables, partial(self._finish, note, moves))
 
-    def _free(self, block: Block) -> list[str]:
-        """What drops the triggers of our bookkeeping that read columns which a block drops."""
-        return [
-            str(text)
-            for table, column in block.drops
-            if column
-            for (text,) in self.connection.execute(
-                QUERIES["free"], {"table": table, "column": column}
+    def _free(self, block: Block, *, is_up: bool) -> list[str]:
+        """What drops the triggers of parts that read columns which a block drops or renames.
+
+        Nobody could write to the table as long as they are there.
+        """
+        columns = [(table, column) for table, column in block.drops if column]
+        renamed = [values[1] for word, *values in block.moves if word == "rename"]
+        tables = [name for each in block.statements for name in each.tables]
+        columns += [(table, column) for column in renamed for table in tables]
+        names = [*self.list_readers()] if columns else []
+        found = list[str]()
+        for table, column in columns:
+            known = {"table": table, "column": column, "names": names, "is_up": is_up}
+            found += [str(text) for (text,) in self.connection.execute(QUERIES["free"], known)]
+        if found:
+            self.log(
+                f"{count_of(len(found), 'trigger')} of search or events dropped, as what they read"
+                " changes; `assise schema apply` makes them again behind the last revision"
             )
-        ]
+        return found
 
     def _run_each(self, statement: Statement, note: partial[None]) -> None:
         """Make an index or a foreign key for one partition after the other."""

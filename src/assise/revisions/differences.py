@@ -13,7 +13,7 @@ class SchemaDrift:
     """What is missing or otherwise in a database, and what it has that is not ours.
 
     restore: the statements that make it as it should be. keep: those that made it as it is, for a
-    revision that keeps it so.
+    revision that keeps it so. left: keys that are left out, as rows break them; no differences.
     """
 
     differences: list[str] = field(default_factory=list)
@@ -21,6 +21,7 @@ class SchemaDrift:
     keep: list[str] = field(default_factory=list)
     others: list[CatalogItem] = field(default_factory=list)
     present: int = 0
+    left: list[str] = field(default_factory=list)
 
     @property
     def is_empty(self) -> bool:
@@ -39,6 +40,7 @@ class SchemaDrift:
             "restore": self.restore,
             "keep": self.keep,
             "not_ours": others,
+            "left_out": self.left,
         }
 
 

@@ -2,6 +2,9 @@
 
 -- assise: revision 0002 add plan
 -- assise: manifest 5b0c…            the sha256 of the manifest's SQL that it leads to
+-- assise: kept unique t.t_a_key    rows break this key: something lesser stands in its place
+-- assise: long unique t.t_a_key    values are too long for its index, which has digests of them
+-- assise: left check t.t_a_check   rows break it, and nothing stands in its place
 -- assise: up
 -- assise: and                       in the transaction of the statement before
 -- assise: batch users 10000         the UPDATE that follows, 10,000 rows a transaction
@@ -16,15 +19,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from assise.errors import UsageError
 from assise.revisions.statements import Statement, read_statements
+from assise.schema.objects import Lesser
 from assise.schema.plan import BATCH_ROWS
 from assise.schema.planned import PlannedStep
 
@@ -42,7 +46,10 @@ _SIZES = {
     "table": 2,
     "close": 1,
 }
-"""How many words follow each mark; those of the first two lines are not looked at."""
+"""How many words follow each mark; those of the first lines are not looked at."""
+
+_FIRST = frozenset({"revision", "manifest", "kept", "long", "left"})
+_LESSER = re.compile(r"^-- assise: (kept|long|left) (.+)$", re.MULTILINE)
 
 
 @dataclass
@@ -98,6 +105,12 @@ class Revision:
     def name(self) -> str:
         """The number with its title, such as `0002 add plan`."""
         return f"{self.number:04} {self.title}"
+
+    @cached_property
+    def lesser(self) -> dict[str, Lesser]:
+        """The keys of the manifest in whose place something lesser stands, by their ids."""
+        head = self.text.partition("-- assise: up")[0]
+        return {name: cast("Lesser", form) for form, name in _LESSER.findall(head)}
 
     @property
     def up(self) -> list[Block]:
@@ -190,7 +203,7 @@ class _Reader:
             self._read_mark(mark[1], mark[2].split(), mark.start())
 
     def _read_mark(self, word: str, values: Sequence[str], place: int) -> None:
-        if word in {"revision", "manifest"}:
+        if word in _FIRST:
             return
         is_number = word not in {"undoes", "batch"} or (values and values[-1].isdigit())
         if _SIZES.get(word) != len(values) or not is_number:
@@ -255,11 +268,18 @@ def name_file(number: int, title: str) -> str:
 
 
 def write_revision(
-    number: int, title: str, manifest: str, steps: Sequence[PlannedStep], *, start: str = ""
+    number: int,
+    title: str,
+    manifest: str,
+    steps: Sequence[PlannedStep],
+    *,
+    lesser: Mapping[str, Lesser],
+    start: str = "",
 ) -> str:
     """The text of a revision with these steps; `start` is the up part of one that has no down."""
-    lines = [f"-- assise: revision {number:04} {title}", f"-- assise: manifest {manifest}", ""]
-    lines += ["-- assise: up", ""]
+    lines = [f"-- assise: revision {number:04} {title}", f"-- assise: manifest {manifest}"]
+    lines += [f"-- assise: {form} {name}" for name, form in sorted(lesser.items())]
+    lines += ["", "-- assise: up", ""]
     if start:
         return "\n".join([*lines, start])
     down, place = list[str](), 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from assise.errors import ChangedError
@@ -9,8 +10,9 @@ from assise.manifest.model import Manifest
 from assise.postgres import bookkeeping
 from assise.postgres.connection import Connection
 from assise.progress import Log
-from assise.revisions.applying import PART, QUERIES
+from assise.revisions.applying import PART, QUERIES, check_files, list_noted
 from assise.revisions.files import FOLDER, read_folder
+from assise.schema.objects import Lesser
 from assise.schema.script import hash_script
 from assise.workspace import LoadedTables, read_sql
 
@@ -35,6 +37,33 @@ def check_manifest(path: Path, manifest: Manifest, schema: str) -> None:
             " there are altered by revisions alone",
             remedy='next: assise schema revise "what changes"',
         )
+
+
+def check_applied(connection: Connection, path: Path, name: str) -> None:
+    """Check that a database has all revisions, whole, before anything is made for the manifest.
+
+    Raises:
+        ChangedError: it lacks one, or one is under way; or a file was edited after it began.
+    """
+    revisions, noted = read_folder(path.parent / FOLDER), list_noted(connection, name)
+    check_files(revisions, noted)
+    begun = next((each for each in noted if not each.is_done), None)
+    if begun is not None:
+        verb = "revert" if begun.state == "reverting" else "apply"
+        raise ChangedError(
+            f"revision {begun.name} is half done in {connection.target}",
+            remedy=f"next: assise schema {verb}, which goes on with it",
+        )
+    if len(noted) < len(revisions):
+        raise ChangedError(
+            f"{connection.target} lacks revision {revisions[len(noted)].name}",
+            remedy="next: assise schema apply",
+        )
+
+
+def list_lesser(path: Path) -> Mapping[str, Lesser]:
+    """The keys that the last revision leaves out, by their ids."""
+    return read_folder(path.parent / FOLDER)[-1].lesser
 
 
 def mark_all(connection: Connection, path: Path, tables: LoadedTables) -> None:

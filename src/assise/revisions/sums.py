@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -17,6 +17,7 @@ from assise.postgres.scratch import may_create, open_scratch
 from assise.postgres.snapshot import read_snapshot
 from assise.revisions.files import Block, Revision
 from assise.schema.catalog import CatalogItem, Snapshot, collect
+from assise.schema.objects import Lesser
 from assise.schema.script import SqlText, list_statements
 from assise.schema.sql import quote
 from assise.workspace import Workspace
@@ -32,13 +33,16 @@ class ScratchSums:
     folder: Path
     schema: str
 
-    def of_manifest(self, manifest: Manifest, texts: Sequence[str]) -> Snapshot:
-        """What the manifest makes, with the texts of its files of SQL.
+    def of_manifest(
+        self, manifest: Manifest, texts: Sequence[str], lesser: Mapping[str, Lesser]
+    ) -> Snapshot:
+        """What the manifest makes, with the texts of its files of SQL and these lesser keys.
 
         Raises:
             UsageError: the server refuses what a key or a file of it says.
         """
-        statements = [*self._begin(), *list_statements(manifest, self.schema, texts)]
+        made = list_statements(manifest, self.schema, texts, lesser=lesser)
+        statements = [*self._begin(), *made]
         return self._keep(statements, lambda: self._build(statements))
 
     def of_revisions(
@@ -113,7 +117,7 @@ def _refuse(statement: str, error: TargetError) -> UsageError:
     )
 
 
-FORM = "3"
+FORM = "4"
 """Of the query of snapshots: another one makes those that are kept useless."""
 
 

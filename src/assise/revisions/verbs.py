@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -30,11 +30,13 @@ from assise.revisions.files import (
     read_folder,
     write_revision,
 )
+from assise.revisions.lesser import describe_lesser, find_lesser, keep_lesser
 from assise.revisions.lint import LintFinding, run_squawk
 from assise.revisions.refresh import ViewAge, list_ages
 from assise.revisions.statements import plain_name
 from assise.revisions.sums import ScratchSums, open_sums, run_blocks
 from assise.schema.catalog import CatalogDifference, CatalogItem, Snapshot, compare
+from assise.schema.objects import Lesser
 from assise.schema.partitions import list_partitionings
 from assise.schema.plan import SchemaPlan, plan
 from assise.schema.planned import PlannedStep
@@ -50,6 +52,8 @@ from assise.workspace import CONFIRM, LoadedTables, OpenTarget, Workspace, read_
 
 SHOWN = 20
 """Differences that an error names."""
+
+MAKE = "once rows are corrected, `assise schema revise TITLE --make NAME` makes such a key"
 
 FIRST = "`assise schema revise start` writes the first."
 
@@ -122,15 +126,22 @@ class _Open:
         """The hash of the manifest."""
         return hash_script(self.manifest, self.schema, self.texts)
 
-    def sum_manifest(self) -> Snapshot:
-        """What the manifest makes of an empty database."""
-        return self.sums.of_manifest(self.manifest, self.texts)
+    @property
+    def lesser(self) -> dict[str, Lesser]:
+        """The keys that the last revision leaves out."""
+        last = self.revisions[-1].lesser if self.revisions else {}
+        return keep_lesser(last, self.manifest, self.schema)
 
-    def find_drift(self, expected: Snapshot) -> SchemaDrift:
-        """How the database differs from what it should be."""
+    def sum_manifest(self, lesser: Mapping[str, Lesser]) -> Snapshot:
+        """What the manifest makes of an empty database, where these keys are left out."""
+        return self.sums.of_manifest(self.manifest, self.texts, lesser)
+
+    def find_drift(self, expected: Snapshot, lesser: Mapping[str, Lesser]) -> SchemaDrift:
+        """How the database differs from what it should be, where these keys are left out."""
         drift = find_drift(read_snapshot(self.connection), expected)
         known = {*self._list_beside()}
-        return replace(drift, others=[each for each in drift.others if not _is_of(each, known)])
+        others = [each for each in drift.others if not _is_of(each, known)]
+        return replace(drift, others=others, left=[*describe_lesser(lesser)])
 
     def _list_beside(self) -> Iterator[tuple[str, str, str]]:
         """What parts have made beside the schema, as `_bare` has it."""
@@ -168,6 +179,7 @@ class RevisionVerbs:
     note: notes what they have made of the access rules.
     follow: lets the log of changes follow the columns of its tables.
     list_beside: what is no revision's, and nobody else's.
+    list_readers: the triggers among it that read columns.
     scratch: the URL of a server on which databases may be made for a moment.
     """
 
@@ -177,6 +189,7 @@ class RevisionVerbs:
     note: NoteRules
     follow: Callable[[Connection, LoadedTables], None]
     list_beside: ListBeside
+    list_readers: Callable[[Connection, str], Collection[str]]
     scratch: str | None = None
 
     @property
@@ -205,12 +218,15 @@ class RevisionVerbs:
     def diff(self) -> SchemaDrift:
         """Compare the database with the manifest."""
         with self._open() as it:
-            return it.find_drift(it.sum_manifest())
+            return it.find_drift(it.sum_manifest(it.lesser), it.lesser)
 
-    def revise(self, title: str, *, drop: Collection[str] = ()) -> Path | None:
+    def revise(
+        self, title: str, *, drop: Collection[str] = (), make: Collection[str] = ()
+    ) -> Path | None:
         """Write the next revision, from what the folder and the manifest differ in.
 
-        The first one has everything, and the database is noted as one that has it. Returns None
+        The first one has everything, and the database is noted as one that has it. Keys that rows
+        of its load break are left out, and stay so until they are named in `make`. Returns None
         where nothing differs.
 
         Raises:
@@ -222,40 +238,50 @@ class RevisionVerbs:
                 return self._start(it)
             # The manifest's sum is built beside the folder's: each takes a second or two.
             with ThreadPoolExecutor(1) as beside, it.sums.open_after(it.revisions) as scratch:
-                future = beside.submit(it.sum_manifest)
+                last = it.revisions[-1]
+                lesser = keep_lesser(last.lesser, it.manifest, it.schema, make=make)
+                future = beside.submit(it.sum_manifest, lesser)
                 before = it.sums.of_revisions(it.revisions, made=scratch)
                 renames, renamed = _try_renames(it, scratch, before)
                 after = future.result()
                 found = plan(renamed, after)
                 _check_plan(found, it.schema, drop)
                 steps = [*renames, *found.steps]
-                if not steps and it.revisions[-1].manifest == it.hash:
+                if not steps and (last.manifest, last.lesser) == (it.hash, lesser):
                     return None
                 number = len(it.revisions) + 1
-                text = write_revision(number, _one_line(title), it.hash, steps)
+                text = write_revision(number, _one_line(title), it.hash, steps, lesser=lesser)
                 path = self.folder / name_file(number, title)
                 revision = parse_revision(text, file=str(path))
                 _prove(scratch, revision, before=before, after=after)
             return self._write(path, text)
 
     def _start(self, it: _Open) -> Path:
-        drift = it.find_drift(it.sum_manifest())
+        lesser: dict[str, Lesser] = {}
+        if it.tables:
+            facts = (it.manifest, it.schema, read_snapshot(it.connection))
+            broken = it.tables.list_broken()
+            lesser = find_lesser(*facts, broken=broken, sum_up=it.sum_manifest)
+        drift = it.find_drift(it.sum_manifest(lesser), lesser)
         is_empty = it.tables is None and not drift.present
         if not (is_empty or drift.is_empty):
             raise ChangedError(
                 f"{it.connection.target} differs from the manifest:\n{_show(drift)}",
                 remedy="`assise schema diff` shows the statements. Make them the same first:"
-                " `assise migrate` changes the schema in place. Where rows break a constraint, correct"
-                " them, then `assise load`; or take it out of the manifest.",
+                " `assise migrate` changes the schema in place.",
             )
-        up = script(it.manifest, it.schema, it.texts)
-        text = write_revision(1, "start", it.hash, [], start=up)
+        up = script(it.manifest, it.schema, it.texts, lesser=lesser)
+        text = write_revision(1, "start", it.hash, [], lesser=lesser, start=up)
         path = self.folder / name_file(1, "start")
         revision = parse_revision(text, file=str(path))
         with hold(it.connection, it.manifest.name):
             self._write(path, text)
             if not is_empty:
                 self._mark(it, [revision])
+        for line in describe_lesser(lesser):
+            self.workspace.log(f"left out: {line}")
+        if lesser:
+            self.workspace.log(MAKE)
         return path
 
     def _write(self, path: Path, text: str) -> Path:
@@ -280,6 +306,7 @@ class RevisionVerbs:
             BusyError: a lock could not be had; the same call goes on.
         """
         with self._connect() as (connection, tables, manifest, schema):
+            self.workspace.check_parts(connection, manifest)
             if dry_run:
                 todo = self._list_pending(connection, tables, manifest, schema)
                 blocks = [block for revision in todo for block in revision.up]
@@ -406,7 +433,9 @@ class RevisionVerbs:
         facts = (connection, manifest.name, schema, self.workspace.log)
         if tables is None:
             return Applier(*facts, _ignore, drop)
-        return Applier(*facts, tables.move, drop, partial(self.follow, connection, tables))
+        follow = partial(self.follow, connection, tables)
+        readers = partial(self.list_readers, connection, manifest.name)
+        return Applier(*facts, tables.move, drop, follow, readers)
 
     def status(self) -> RevisionStatus:
         """List the revisions, and how the database differs from those that it has."""
@@ -418,7 +447,8 @@ class RevisionVerbs:
             has = [each for each in it.revisions if each.number in known]
             is_begun = any(not each.is_done for each in known.values())
             expected = it.sums.of_revisions(has) if has else {}
-            drift = SchemaDrift() if is_begun or not has else it.find_drift(expected)
+            lesser = has[-1].lesser if has else {}
+            drift = SchemaDrift() if is_begun or not has else it.find_drift(expected, lesser)
             views = [
                 name for name, each in (VIEWS.of(it.manifest) or {}).items() if each.materialized
             ]
@@ -435,7 +465,7 @@ class RevisionVerbs:
             if not it.revisions:
                 raise UsageError(f"{self.folder} has no revision", remedy=FIRST)
             found = []
-            left = compare(it.sums.of_revisions(it.revisions), it.sum_manifest())
+            left = compare(it.sums.of_revisions(it.revisions), it.sum_manifest(it.lesser))
             for line in left.describe():
                 remedy = (
                     '`assise schema revise "…"` writes what is missing; what has no key of the'
@@ -462,7 +492,7 @@ class RevisionVerbs:
                 raise UsageError(
                     f"there is no revision {number:04}", remedy=f"{self.folder} has {len(chosen)}."
                 )
-            drift = it.find_drift(it.sums.of_revisions(chosen))
+            drift = it.find_drift(it.sums.of_revisions(chosen), {})
             if not drift.is_empty:
                 raise ChangedError(
                     f"{it.connection.target} differs from revision {chosen[-1].name}:"

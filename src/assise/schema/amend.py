@@ -315,9 +315,9 @@ class Breach:
         columns, extra = self.amendment.columns, quote(self.layout.extra)
         noted = f"c.{extra}"
         steps = (
-            f"SELECT x::jsonb AS j, {noted} AS e FROM unnest($1) AS x JOIN ONLY {self.table} AS c"
+            f"SELECT t.x::jsonb AS j, {noted} AS e FROM unnest($1) AS t (x)"
+            f" JOIN ONLY {self.table} AS c ON c.ctid = (t.x::jsonb ->> 0)::tid"
         )
-        steps += " ON c.ctid = (x::jsonb ->> 0)::tid"
         for i, column in enumerate(columns):
             merged = _merge("e", self.paths[column], f"j -> {1 + 3 * i}")
             steps = f"SELECT j, {merged} AS e FROM ({steps}) AS s"

@@ -81,6 +81,7 @@ def _assign(link: Link, parent: str) -> str:
 def write_copy(rules: AccessRules, link: Link) -> str:
     """The body of the trigger of a child: the parent's key, which nobody changes meanwhile.
 
+    Who sees all rows is refused a row without its parent by the foreign key alone.
     A row that stays with its parent does not wait for it: who has locked the parent may change this
     row next, and then brings what is newer.
     """
@@ -89,11 +90,13 @@ def write_copy(rules: AccessRules, link: Link) -> str:
     given = " AND ".join(f"{name} IS NOT NULL" for name in own_key)
     parent, same = quote_table(rules.schema, link.parent), join_pairs(link, "NEW", "p")
     message = quote_text(f"{link.child} has a row without its row in {link.parent}")
+    # Repair writes the orphans that are kept, for which it lifts the foreign key.
+    is_free = "_role = 'owner'" if rules.is_forced else rules.sees_all
     old, new = _list("OLD", link.own_key), _list("NEW", link.own_key)
     select = f"SELECT {sources} INTO {columns} FROM {parent} AS p WHERE {same}"
     return rules.block(
         f"IF TG_OP = 'UPDATE' AND ({old}) IS NOT DISTINCT FROM ({new}) THEN {select};"
-        f" ELSE {select} FOR KEY SHARE; IF NOT FOUND AND {given} THEN"
+        f" ELSE {select} FOR KEY SHARE; IF NOT FOUND AND {given} AND NOT {is_free} THEN"
         f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
         f"{_refuse_deleted(rules, link)} END IF;",
         "RETURN NEW;",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -12,6 +12,10 @@ from assise.manifest.problems import Place
 ObjectKind = Literal[
     "generated", "default", "identity", "not null", "unique", "index", "check", "foreign key"
 ]
+
+Lesser = Literal["kept", "long", "left"]
+"""What stands in the place of a key: what rows that break it allow, what values that are too long
+for an index allow, or nothing."""
 
 ORDER: tuple[ObjectKind, ...] = (
     "generated",
@@ -65,6 +69,8 @@ class Object:
         if_long: the statement for what can be had where values are too long for an index.
         after: the statement that follows once it is there: it checks old rows, or reads them.
         refers_to: the table that a foreign key refers to.
+        forget: of a foreign key by which rows copy what rules compare, the UPDATE after which those
+            that refer to no row have nothing of it, by their trigger; it ends in WHERE.
         broken: the rows that break it.
         amendment: what becomes of them, unless they are kept.
         needs: the statement that adds the columns of parts that it reads, for a trial before them.
@@ -80,6 +86,7 @@ class Object:
     if_long: str = ""
     after: str = ""
     refers_to: str = ""
+    forget: str = ""
     broken: Broken = Broken()
     amendment: Amendment | None = None
     needs: str = ""
@@ -87,7 +94,28 @@ class Object:
     @property
     def sql(self) -> str:
         """What creates it at once, where no row breaks it."""
-        return self.create.removesuffix(" NOT VALID")
+        return self.create.removesuffix(" NOT VALID") if self.after else self.create
+
+    @property
+    def id(self) -> str:
+        """Kind, table and name, such as `unique users.users_email_key`."""
+        return f"{self.kind} {self.table}.{self.name}"
+
+    def make_lesser(self, form: Lesser) -> str:
+        """What creates that which stands in its place; empty where nothing does."""
+        if form == "kept":
+            return self.create if self.kind == "foreign key" else self.instead
+        return self.if_long if form == "long" else ""
+
+
+def lessen(objects: Iterable[Object], lesser: Mapping[str, Lesser]) -> Iterator[Object]:
+    """The objects, where something lesser stands in the place of some, by their ids."""
+    for each in objects:
+        form = lesser.get(each.id)
+        if form is None:
+            yield each
+        elif create := each.make_lesser(form):
+            yield Object(each.kind, each.table, each.name, each.place, create, each.drop)
 
 
 @dataclass

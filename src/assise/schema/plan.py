@@ -134,8 +134,9 @@ class _Planner:
         for item in self._dropped("function"):
             own = [each for each in self.before.values() if each.on == item.on and each != item]
             said = [each.create for each in own if each.kind != "grant"]
-            grants = [up for up, _ in _merge(each for each in own if each.name != _TO_ALL)]
-            yield PlannedStep((item.drop,), (*_make_function(item, self.before), *said, *grants))
+            grants = _merge(each for each in own if each.name != _TO_ALL).values()
+            given = [text for up, _ in grants for text in up]
+            yield PlannedStep((item.drop,), (*_make_function(item, self.before), *said, *given))
 
     def _functions(self, *, is_early: bool) -> Iterator[PlannedStep]:
         """Functions that defaults call come before the tables; others may read these."""
@@ -355,15 +356,20 @@ class _Planner:
             yield PlannedStep((old.drop, new.create), (new.drop, old.create))
 
     def _grants(self) -> Iterator[PlannedStep]:
-        """Grants of one object to one role are one statement."""
+        """Grants of one object to one role are one step, in which those that go come first.
+
+        REVOKE of a table takes the grants of its columns along.
+        """
         functions = {item.on for item in self._added("function")}
         added = [
             item
             for item in self._added("grant")
             if item.on not in functions or item.name != _TO_ALL
         ]
-        yield from (PlannedStep((up,), (down,)) for up, down in _merge(added))
-        yield from (PlannedStep((down,), (up,)) for up, down in _merge(self._dropped("grant")))
+        given, taken = _merge(added), _merge(self._dropped("grant"))
+        for place in dict.fromkeys([*given, *taken]):
+            (grant, revoke), (back, take) = given.get(place, ((), ())), taken.get(place, ((), ()))
+            yield PlannedStep((*take, *grant), (*revoke, *back))
 
     def _comments(self) -> Iterator[PlannedStep]:
         said = [(item.create, item.drop) for item in self._added("comment")]
@@ -512,6 +518,10 @@ def _add_constraint(item: CatalogItem) -> Iterator[PlannedStep]:
 
 def _replace_constraint(old: CatalogItem, new: CatalogItem) -> Iterator[PlannedStep]:
     """The new constraint holds before the old one goes, and then takes its name."""
+    if old.definition == f"{new.definition} NOT VALID":
+        validate = f"ALTER TABLE {new.on} VALIDATE CONSTRAINT {new.name}"
+        yield PlannedStep((validate,), (new.drop, old.create))
+        return
     alter, spare = f"ALTER TABLE {new.on}", _spare(new.name)
     renamed = new.create.replace(f" CONSTRAINT {new.name} ", f" CONSTRAINT {spare} ", 1)
     yield from _add_constraint(new._replace(name=spare, create=renamed))
@@ -552,16 +562,26 @@ def _make_function(item: CatalogItem, snapshot: Snapshot) -> tuple[str, ...]:
     return item.create, f"REVOKE ALL ON {word} {item.name} FROM PUBLIC"
 
 
-def _merge(grants: Iterable[CatalogItem]) -> Iterator[tuple[str, str]]:
-    """GRANT and REVOKE of all privileges that one role has on one object."""
+Statements = tuple[str, ...]
+
+
+def _merge(
+    grants: Iterable[CatalogItem],
+) -> dict[tuple[str, str], tuple[Statements, Statements]]:
+    """By object and role GRANT and REVOKE of all privileges that the role has on it."""
     found = defaultdict[tuple[str, str], list[str]](list)
     for item in grants:
         if match := _GRANT.fullmatch(item.create):
             privilege, on, role = match.groups()
             found[on, role].append(privilege)
-    for (on, role), privileges in found.items():
-        listed = ", ".join(_order(privileges))
-        yield f"GRANT {listed} ON {on} TO {role}", f"REVOKE {listed} ON {on} FROM {role}"
+    listed = {place: ", ".join(_order(privileges)) for place, privileges in found.items()}
+    return {
+        (on, role): (
+            (f"GRANT {text} ON {on} TO {role}",),
+            (f"REVOKE {text} ON {on} FROM {role}",),
+        )
+        for (on, role), text in listed.items()
+    }
 
 
 def _order(privileges: Sequence[str]) -> list[str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Self
 
 from assise.manifest.model import Manifest
@@ -12,6 +13,7 @@ from assise.schema.born import create_born, list_types
 from assise.schema.cached import list_cache_objects
 from assise.schema.comments import find_comments, set_comments
 from assise.schema.constraints import list_objects
+from assise.schema.objects import Lesser, lessen
 from assise.schema.sql import (
     add_foreign_keys,
     create_extension,
@@ -21,6 +23,9 @@ from assise.schema.sql import (
     key_functions,
     quote,
 )
+
+NOTHING: Mapping[str, Lesser] = MappingProxyType({})
+"""No key has something lesser in its place."""
 
 
 class SqlText(str):
@@ -37,10 +42,18 @@ class SqlText(str):
         return made
 
 
-def list_statements(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> list[str]:
+def list_statements(
+    manifest: Manifest,
+    schema: str,
+    texts: Sequence[str] = (),
+    *,
+    lesser: Mapping[str, Lesser] = NOTHING,
+) -> list[str]:
     """Schemas, extensions, functions, tables, keys, indexes, constraints, comments, access rules.
 
-    `texts` are those of the files that `sql:` names.
+    Args:
+        texts: those of the files that `sql:` names.
+        lesser: the keys in whose place something lesser stands, by their ids.
     """
     layout = manifest.layout
     schemas = manifest.schemas
@@ -53,15 +66,21 @@ def list_statements(manifest: Manifest, schema: str, texts: Sequence[str] = ()) 
         *(text for _, text in add_foreign_keys(layout, schema)),
         *access_script(manifest, schema),
         *(each.create for each in list_cache_objects(manifest, schema)),
-        *(each.sql for each in list_objects(manifest, schema)),
+        *(each.sql for each in lessen(list_objects(manifest, schema), lesser)),
         *set_comments(find_comments(manifest), schema),
         *texts,
     ]
 
 
-def script(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> str:
-    """What a load creates, as one text of SQL."""
-    statements = list_statements(manifest, schema, texts)
+def script(
+    manifest: Manifest,
+    schema: str,
+    texts: Sequence[str] = (),
+    *,
+    lesser: Mapping[str, Lesser] = NOTHING,
+) -> str:
+    """What a load creates, as one text of SQL; arguments as of `list_statements`."""
+    statements = list_statements(manifest, schema, texts, lesser=lesser)
     return "\n\n".join(f"{statement};" for statement in statements) + "\n"
 
 

@@ -13,8 +13,8 @@ from typing import Literal
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
-from assise.manifest.sections.embedding import EMBED
-from assise.manifest.sections.search import SEARCH, Search
+from assise.manifest.sections.embedding import EMBED, find_shown
+from assise.manifest.sections.search import SEARCH
 from assise.manifest.sections.search_log import SEARCH_LOG
 from assise.postgres.asking import Asking
 from assise.postgres.pool import Record
@@ -37,6 +37,12 @@ EXACT = 10_000
 
 Ranking = Literal["keyword", "semantic", "hybrid"]
 """How rows are ranked."""
+
+EMBED_IT = (
+    "Write embed: [COLUMN, …] at the table, then `assise load` and `assise search embed`;"
+    " or ask by words: --method keyword."
+)
+"""What to do where rows are asked for by meaning, but searched by words alone."""
 
 _ARGUMENTS = (
     "%(q)s, %(tables)s::text[], %(limit)s, %(filters)s::jsonb, %(cursor)s, %(options)s::jsonb"
@@ -313,15 +319,19 @@ def check_tables(
     embedded = [name for name, table in manifest.tables.items() if EMBED.of(table) is not None]
     known = {"keyword": searched, "semantic": embedded, "hybrid": [*searched, *embedded]}[method]
     for name in types or ():
+        if name not in known and name in searched:
+            raise UsageError(f"table {name!r} is not searched by meaning", remedy=EMBED_IT)
         if name not in known:
             raise UsageError(f"table {name!r} is not searched", remedy=nearest(name, known))
     if not known:
-        word = "search: {title: …, body: …}" if method == "keyword" else "embed: [COLUMN, …]"
-        raise UsageError("no table is searched", remedy=f"Write {word} at a table.")
+        is_by_word = method == "keyword"
+        word = "search: {title: …, body: …}" if is_by_word else "embed: [COLUMN, …]"
+        remedy = EMBED_IT if searched and not is_by_word else f"Write {word} at a table."
+        raise UsageError("no table is searched" + " by meaning" * (not is_by_word), remedy=remedy)
 
 
 def _read_bodies(manifest: Manifest, table: str, row: Record) -> list[str]:
-    search = SEARCH.of(manifest.tables[table]) or Search()
+    search = find_shown(manifest.tables[table])
     return [_as_text(row[column])[:LONGEST] for column in search.body if row.get(column)]
 
 
@@ -329,7 +339,7 @@ def _mark(
     manifest: Manifest, table: str, texts: Iterable[list[str]], q: str, *, schema: str | None
 ) -> tuple[str, dict[str, object]]:
     """The statement that finds the best passages of texts, and its parameters."""
-    search = SEARCH.of(manifest.tables[table]) or Search()
+    search = find_shown(manifest.tables[table])
     function = quote(schema, "search_headlines") if schema else "search_headlines"
     return (
         f"SELECT {function}(%(bodies)s::text[], %(q)s, %(languages)s::text[]) AS headlines",
@@ -344,7 +354,7 @@ def _mark(
 def _make_hit(manifest: Manifest, hit: Record, row: Record, snippet: str) -> Hit:
     name = str(hit["table"])
     table = manifest.tables[name]
-    search = SEARCH.of(table) or Search()
+    search = find_shown(table)
     key = [row[column] for column in table.primary_key]
     title = str(row.get(search.title or "") or "")
     known = {*table.primary_key, *search.columns, "_place"}

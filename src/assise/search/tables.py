@@ -12,7 +12,7 @@ from assise.manifest.sections.search import SEARCH
 from assise.postgres import bookkeeping
 from assise.postgres.bookkeeping import Bookkeeping
 from assise.postgres.connection import Connection
-from assise.postgres.made import MadeObjects, changing, find_missing
+from assise.postgres.made import MadeObjects, change, find_missing
 from assise.postgres.queries import Queries
 from assise.progress import Log
 from assise.schema.access import AccessRules
@@ -81,10 +81,13 @@ def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) ->
     if wanted == made and not missing:
         return
     rules = AccessRules(tables.manifest, tables.schema)
-    with changing(connection, tables.name, "search"):
+
+    def run() -> None:
         with keeping_searches(connection, rules):
             _change(connection, wanted=wanted, made=made, missing=missing)
         _MADE.keep(connection, tables.name, wanted, schema=tables.schema)
+
+    change(connection, run, name=tables.name, what="search", log=log)
     count = len({each.table for each in wanted if each.table})
     if count:
         how = "with pgvector" if vector else "without pgvector, which is slower"
@@ -176,6 +179,8 @@ def _change(
     kept -= missing
     tables = (each for each in wanted if each.kind == "table" and not stands_alone(each.name))
     lost = {each.table for each in tables if each not in kept}
+    # Rows that were written without a trigger are in no index.
+    lost |= {each.table for each in missing if each.kind == "trigger"}
     kept -= {
         each
         for each in kept

@@ -130,13 +130,13 @@ class SearchVerbs:
             return request
         model = answer(find_model(asker.schema), asker.session.fetch)
         if model is None:
-            return self._warn(without_vector(request))
+            return self._warn(without_vector(asker.manifest, request))
         with closing(Embedders(self.workspace.path.parent)) as embedders:
             try:
                 self._spend(embedders.spend(asker.manifest, model, [request.text]), role)
                 vector = embedders.embed_query(asker.manifest, model, request.text)
             except AssiseError as error:
-                return self._warn(without_vector(request, error))
+                return self._warn(without_vector(asker.manifest, request, error=error))
         return replace(request, vector=vector)
 
     def _spend(self, asking: Callable[[str | None], Asking[None]] | None, role: RoleName) -> None:
@@ -509,13 +509,13 @@ class AppSearch:
         async with self.open_session() as session:
             model = await answer_async(find_model(None), session.fetch)
         if model is None:
-            return without_vector(request)
+            return without_vector(self.manifest, request)
         embed = self.embedders.embed_query
         try:
             await self._spend(model, [request.text])
             vector = await asyncio.to_thread(embed, self.manifest, model, request.text)
         except AssiseError as error:
-            return without_vector(request, error)
+            return without_vector(self.manifest, request, error=error)
         return replace(request, vector=vector)
 
     async def suggest(

@@ -14,7 +14,7 @@ from functools import cached_property
 from itertools import islice
 
 from assise.documents.extjson import JsonWriter
-from assise.errors import BusyError, DependentError, TargetError
+from assise.errors import BusyError, DependentError, ManifestError, TargetError
 from assise.manifest.layout import layouts
 from assise.manifest.model import Manifest
 from assise.mongo.source import Source
@@ -80,6 +80,27 @@ PAGE = 500
 """Documents that are read back at a time."""
 
 
+def check_notes(load: Load, manifest: Manifest) -> None:
+    """Check that rows of a load can note the values that the manifest says to set to NULL.
+
+    Raises:
+        ManifestError: the load is one by rules 1, which have no such note.
+    """
+    if load.layout.rules >= WITH_NOTES:
+        return
+    for each in list_objects(manifest, load.schema):
+        if each.amendment is not None and each.amendment.action == "null":
+            what = "duplicates" if each.amendment.values else "orphans"
+            place = each.place[:-1] if each.place[2] == "columns" else each.place
+            raise ManifestError(
+                f"an older Assise loaded {load.name!r}, which keeps no original beside a NULL",
+                file="the manifest",
+                key=".".join([*place, what]),
+                value="null",
+                remedy=f"Write keep or reject. Or load again: {ledger.restart_hint(load)}",
+            )
+
+
 def list_amended(connection: Connection, load: Load) -> list[Finding]:
     """What was done with rows that break keys, each time that the load was run."""
     return [*_read_amended(connection, load).values()]
@@ -101,7 +122,7 @@ def make_objects(
     connection: Connection,
     load: Load,
     source: Source,
-    manifest: Manifest,
+    objects: Sequence[Object],
     *,
     report: Report,
     workers: int,
@@ -115,7 +136,6 @@ def make_objects(
     Raises:
         ManifestError: the server cannot make one of them. Else as `amend_rows`.
     """
-    objects = list_objects(manifest, load.schema)
     amended = amend_rows(connection, load, source, objects, log=log)
     for each in report.collections:
         if each.name in amended:
@@ -149,7 +169,11 @@ def amend_rows(
         return set()
     try:
         with connection.transaction():
-            return _Run(connection, load, source, asked, log).run()
+            run = _Run(connection, load, source, asked, log)
+            changed = run.run()
+            if changed:
+                run.forget(objects)
+            return changed
     except BusyError as error:
         raise TargetError(
             f"another session writes the tables of {load.name!r}",
@@ -203,6 +227,12 @@ class _Run:
         self._write_findings()
         return changed
 
+    def forget(self, objects: Sequence[Object]) -> None:
+        """Take from orphans that are kept what they have copied of rows that were rejected."""
+        for each in objects:
+            if each.forget:
+                self.connection.execute(f"{each.forget} AND c.xmin IN ({self._transactions})")
+
     def prepare(self) -> list[Breach]:
         """Make the temporary tables; the breaches that are asked for."""
         for rejection in self._rejections.values():
@@ -222,8 +252,6 @@ class _Run:
         layout = self.load.layout
         for each in self.asked:
             if each.amendment is None:
-                continue
-            if each.amendment.action == "null" and layout.rules < WITH_NOTES:
                 continue
             table, root = layout.tables[each.table], layout.root(each.table)
             escape = build_tree(layout, root).form.escapes.escape

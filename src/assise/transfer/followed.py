@@ -11,6 +11,7 @@ from assise.manifest.layout import rename_column, rename_table
 from assise.manifest.model import Manifest
 from assise.postgres.connection import Connection
 from assise.transfer.ledger import QUERIES, Load, find_load, write_repair
+from assise.transfer.objects import list_broken
 from assise.workspace import LoadedTables
 
 
@@ -23,9 +24,8 @@ def describe_tables(
     follow = partial(move, connection, load)
     layouts = () if load.closed_by else load.layout.tables.values()
     columns = {f"{layout.table}.{name}" for layout in layouts for name in layout.names}
-    return LoadedTables(
-        load.name, load.schema, manifest, transactions, record, follow, columns, home
-    )
+    facts = (load.name, load.schema, manifest, transactions, record, follow, columns, home)
+    return LoadedTables(*facts, list_broken=partial(list_broken, connection, load))
 
 
 def move(connection: Connection, load: Load, moves: Sequence[tuple[str, ...]]) -> None:

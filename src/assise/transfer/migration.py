@@ -18,7 +18,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.nothing import ADDRESS
-from assise.mongo.opening import open_source
+from assise.mongo.opening import measure, open_source
 from assise.mongo.source import (
     NO_OPTIONS,
     NOTHING,
@@ -35,6 +35,7 @@ from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
 from assise.transfer import born, comments, creation, export, ledger
+from assise.transfer.amend import check_notes
 from assise.transfer.check import Findings
 from assise.transfer.estimate import estimate_source
 from assise.transfer.export import Exported, Write
@@ -58,6 +59,7 @@ from assise.transfer.sources import (
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
 from assise.transfer.workers.pool import Workers
+from assise.transfer.workers.spare import spare_processes
 from assise.wording import count_of, nearest
 from assise.workspace import CONFIRM, Workspace, read_sql
 
@@ -218,6 +220,7 @@ def plan(
     connection = workspace.find_connection(manifest)
     if connection is not None:
         with connection:
+            workspace.check_parts(connection, manifest)
             plan_changes(connection, manifest, plan)
     return plan
 
@@ -235,6 +238,7 @@ def load(
     workspace.write_schema()
     with workspace.connect(manifest) as connection:
         ledger.lock(connection, manifest.name, log=workspace.log)
+        workspace.check_parts(connection, manifest)
         ledger.upgrade(connection)
         found = ledger.find_load(connection, manifest.name)
         if found is not None:
@@ -250,8 +254,9 @@ def load(
             else:
                 creation.create_rest(connection, found, read_sql(workspace.path, manifest))
                 ledger.check_unchanged(connection, found, manifest.layout)
-                check_owner(workspace, manifest, found)
+                check_owner(workspace, connection, manifest, found)
                 if not found.is_revised:
+                    check_notes(found, manifest)
                     born.apply_tables(connection, found, manifest, log=workspace.log)
                     if count := comments.apply_manifest(connection, found, manifest):
                         workspace.log(f"{count_of(count, 'comment')} changed in place")
@@ -467,6 +472,16 @@ def _working(
     if begun is not None:
         return nullcontext(begun.workers)
     return Workers(_count_workers(workspace, source))
+
+
+def spare_workers(workspace: Workspace, place: Path | str | None) -> AbstractContextManager[None]:
+    """Fork the workers of a block, before this process has threads or connections.
+
+    They are as many as the source needs; of a server, and of what the ledger names, as there may be.
+    """
+    size = None if place is None else measure(place)
+    few = count_cores() if size is None else min(count_cores(), -(-size // WORKER_BYTES))
+    return spare_processes(min(workspace.setting(WORKERS) or few, MOST_WORKERS) - 1)
 
 
 def _count_workers(workspace: Workspace, source: Source) -> int:

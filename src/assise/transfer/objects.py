@@ -10,10 +10,12 @@ from typing import Any
 from uuid import UUID
 
 from assise.errors import (
+    ComputationError,
     DuplicateKeyError,
     LimitError,
     ManifestError,
     RefusedError,
+    TargetError,
     ViolationError,
 )
 from assise.manifest.layout import TableLayout
@@ -60,6 +62,12 @@ def list_made(connection: Connection, load: Load) -> dict[Id, MadeObject]:
         return {}
     found = connection.fetch(MadeObject, QUERIES["objects"], {"load_id": load.id})
     return {made.id: made for made in found}
+
+
+def list_broken(connection: Connection, load: Load) -> set[str]:
+    """The ids of the objects that rows of a load break, or could not be made for another reason."""
+    made = list_made(connection, load).values()
+    return {f"{each.kind} {each.table}.{each.name}" for each in made if each.finding is not None}
 
 
 def is_pending(each: Object, made: Mapping[Id, MadeObject]) -> bool:
@@ -229,6 +237,19 @@ class _Work:
                 yield finding
 
     def _make(self, task: _Task, session: Connection) -> Finding | None:
+        """Make an object; what its rows do not fulfil, or it cannot compute with, is a finding.
+
+        Any other error names the object; those that are made stay.
+        """
+        try:
+            return self._try(task, session)
+        except ComputationError as error:
+            return self._give_up(session, task, f"it was not made: {error.message}")
+        except TargetError as error:
+            error.message = f"{'.'.join(task.object.place)}: {error.message}"
+            raise
+
+    def _try(self, task: _Task, session: Connection) -> Finding | None:
         each, before = task.object, task.object.drop if task.is_retry else task.before
         is_made = each.kind == "foreign key"
         statements = [each.after] if is_made else [before, each.create, each.after]
@@ -310,6 +331,8 @@ class _Work:
         texts = [*filter(None, statements), _note(self.load, task, finding)]
         try:
             Runner(session, self.log).run_together(texts, places, _no_more)
+        except ComputationError:
+            raise
         except RefusedError as error:
             raise _refused(task.object, error) from error
 

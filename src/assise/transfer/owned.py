@@ -8,6 +8,8 @@ from assise.errors import ChangedError
 from assise.manifest.model import Manifest
 from assise.mongo.source import Source
 from assise.postgres.connection import Connection
+from assise.schema.constraints import list_objects
+from assise.schema.objects import lessen
 from assise.transfer.amend import make_objects
 from assise.transfer.followed import describe_tables
 from assise.transfer.ledger import Load
@@ -32,18 +34,21 @@ def make_rest(
     tables = _make_parts(workspace, connection, load, manifest)
     if load.is_revised:
         return
+    owner = workspace.owner
+    is_owned = owner is not None and owner.owns_schema(workspace.path)
+    lesser = owner.list_lesser(workspace.path) if owner and is_owned else {}
     make_objects(
         connection,
         load,
         source,
-        manifest,
+        [*lessen(list_objects(manifest, load.schema), lesser)],
         report=report,
         workers=workers.count,
         log=workspace.log,
         progress=workspace.progress,
     )
-    if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
-        workspace.owner.mark_all(connection, workspace.path, tables)
+    if owner and is_owned:
+        owner.mark_all(connection, workspace.path, tables)
 
 
 def add_woven(
@@ -67,11 +72,13 @@ def _make_parts(
     return tables
 
 
-def check_owner(workspace: Workspace, manifest: Manifest, load: Load) -> None:
+def check_owner(
+    workspace: Workspace, connection: Connection, manifest: Manifest, load: Load
+) -> None:
     """Where revisions own the schema, they must lead to the manifest, and tables stay as they are.
 
     Raises:
-        ChangedError: they do not; or the database was loaded before there were any.
+        ChangedError: they do not; or the database lacks some, or was loaded before there were any.
     """
     owner = workspace.owner
     if owner is None or not owner.owns_schema(workspace.path):
@@ -82,3 +89,5 @@ def check_owner(workspace: Workspace, manifest: Manifest, load: Load) -> None:
             f"revisions own the schema of {load.name!r}, and this database knows of none",
             remedy="next: assise schema mark NUMBER, of the last revision that it has",
         )
+    if load.is_revised:
+        owner.check_applied(connection, workspace.path, load.name)

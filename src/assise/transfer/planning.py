@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from assise.errors import ChangedError, UsageError
+from assise.errors import ChangedError, ManifestError, UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.names import list_schemas
 from assise.manifest.sections.access import ROLES
@@ -11,6 +11,7 @@ from assise.postgres.connection import Connection
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
 from assise.transfer import born, comments, ledger
+from assise.transfer.amend import check_notes
 from assise.transfer.estimate import count_samples
 from assise.transfer.misfits import find_misfits
 from assise.transfer.objects import plan_objects
@@ -36,7 +37,9 @@ def plan_changes(connection: Connection, manifest: Manifest, plan: Plan) -> None
     plan.is_loaded = load.is_finished
     try:
         ledger.check_unchanged(connection, load, manifest.layout)
-    except ChangedError as error:
+        if not load.is_revised:
+            check_notes(load, manifest)
+    except (ChangedError, ManifestError) as error:
         plan.refusals += [error.message, error.remedy]
     else:
         if load.is_revised:

@@ -30,18 +30,20 @@ class ProfileWork:
     """Profiles chunks; at most `paths` paths of each.
 
     `targets` are the fields whose values identify documents, by collection, `composites` those of
-    unique indexes of several.
+    unique indexes of several, `unique` the paths of all unique indexes.
     """
 
     def __init__(
         self,
         source: Source,
         paths: int,
+        *,
         targets: Mapping[str, Sequence[str]],
         composites: Mapping[str, Sequence[IndexFields]],
+        unique: Mapping[str, Sequence[str]],
     ) -> None:
         self._source, self._paths, self._targets = source, paths, targets
-        self._composites = composites
+        self._composites, self._unique = composites, unique
         self._finders = {name: make_finder(composites, name) for name in targets}
         self._things = name_things(targets)
         self._classes = frozenset(name.encode() for name in targets)
@@ -53,6 +55,7 @@ class ProfileWork:
             "paths": self._paths,
             "targets": self._targets,
             "composites": self._composites,
+            "unique": self._unique,
         }
         return {"work": "profile", "source": self._source.describe(), **facts}
 
@@ -67,7 +70,7 @@ class ProfileWork:
         """Return the profile of a chunk, as `Profile.from_json` takes it."""
         name = task.collection.name
         joins = Joins(self._targets[name], self._is_named, self._classes)
-        composites = Composites(self._composites[name], self._finders[name])
+        composites = Composites(self._composites[name], self._finders[name], self._unique[name])
         profile = Profile(paths=self._paths, joins=joins, composites=composites)
         guesses = Counter[str]()
         for chunk in self._read(task):
@@ -98,7 +101,13 @@ def make_work(description: Result, _session: ExitStack) -> ProfileWork:
     composites = {
         name: [tuple(fields) for fields in each] for name, each in description["composites"].items()
     }
-    return ProfileWork(source, description["paths"], description["targets"], composites)
+    return ProfileWork(
+        source,
+        description["paths"],
+        targets=description["targets"],
+        composites=composites,
+        unique=description["unique"],
+    )
 
 
 def profile_source(
@@ -135,7 +144,9 @@ def profile_source(
     targets = {name: profile.metadata.targets for name, profile in profiles.items()}
     guesses = {name: Counter[str]() for name in profiles}
     composites = {name: profile.metadata.composites for name, profile in profiles.items()}
-    workers.begin(ProfileWork(source, paths, targets, composites))
+    unique = {name: profile.metadata.unique for name, profile in profiles.items()}
+    work = ProfileWork(source, paths, targets=targets, composites=composites, unique=unique)
+    workers.begin(work)
     is_read = workers.count == 1
     recorded: Recorded = {name: {} for name in profiles if name not in sampled}
     tasks = list_tasks(source, chunk_bytes, recorded, is_read=is_read, restart_hint="")

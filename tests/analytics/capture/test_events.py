@@ -10,8 +10,10 @@ from uuid import UUID
 import pytest
 from tests.conftest import DATA
 
-from assise.analytics.capture.events import MAX_ID, read_batch, read_fields
-from assise.analytics.event import Event
+from assise.analytics.capture.elements import MAX_EVENT
+from assise.analytics.capture.events import SentBatch, read_batch, read_fields
+from assise.analytics.capture.plain import read_plain
+from assise.analytics.event import MAX_ID, Event
 from assise.errors import RequestError
 
 FOLDER = DATA / "analytics" / "posthog_wire"
@@ -186,6 +188,63 @@ def test_other_spellings_of_old_clients() -> None:
     newest = event(session_id="s1", window_id="w1", properties={"distinct_id": "other"})
     (found,) = read([newest])
     assert (found.session, found.distinct_id) == ("s1", "u1")
+
+
+PLAIN = (
+    '{"api_key":"k","batch":[{"event":"deployed","distinct_id":"u1","properties":{"a":1},'
+    '"uuid":"0199b3f0-0000-7000-8000-000000000001","timestamp":"2026-11-20T05:00:00+00:00"}],'
+    '"sent_at":"2026-11-20T05:00:30+00:00"}'
+)
+"""As python 7 and node 5 send it."""
+FORMS = {
+    '{"a":1}': [
+        "null", "[]", '{"a":NaN}', '{"a":1e400}', '{"a":1e16}', '{"a":-0.0}', '{"a":"\\u0000"}',
+        '{"a":"\\ud800"}', '{"a":"\\ud83d\\ude00é\u2028"}', '{"a":"\x01"}', '{"a":1,"a":[2]}',
+        '{"a":' + "[" * 250 + "]" * 250 + "}", '{"a":%s}' % ("9" * 400), '{"api_key":"other"}',
+        '{"token":"other"}', '{"$token":5}', '{"$ignore_sent_at":true}', '{"$session_id":"s"}',
+        '{"$session_id":"%s"}' % ("s" * 300), '{"$session_id":7}', '{"$set":{"b":1}}', "{}",
+    ],
+    '"properties"': ['"others"', '"$set":{"b":1},"properties"', '"$set_once":null,"properties"',
+        '"$set":{"b":2},"$set_once":{"c":3},"properties"', '"$unset":["d"],"properties"',
+        '"offset":5000,"properties"', '"session_id":"s","properties"', '"$window_id":"w","properties"',
+        '"token":"other","properties"', '"api_key":"","properties"', '"type":"capture","properties"'],
+    '"deployed"': ['""', '" \t"', '"\\u00a0"', "7", "null", '"é\x7f"', '"%s"' % ("n" * 300), '"n\\ud800"'],
+    '"u1"': ['""', "17", "null", '"null"', '"%s"' % ("x" * 201), '"%s"' % ("é" * 200), '"\\udc00"'],
+    '"0199b3f0-0000-7000-8000-000000000001"': [
+        "null", '"no uuid"', '"0199B3F0000070008000000000000001"', '"{0199b3f0-0000-7000-8000-000000000001}"',
+        '"urn:uuid:0199b3f0-0000-7000-8000-000000000001"', '"00000000-0000-0000-0000-000000000000"'],
+    '"2026-11-20T05:00:00+00:00"': [
+        "null", '"yesterday"', "1795167000", '"1795167000"', '"2026-11-20T05:00:00Z"', '"2026-11-20"',
+        '"2026-11-20T05:00:00"', '"2026-11-20T05:00:00.123456789+05:30"', '"9999-12-31T23:59:59Z"',
+        '"0001-01-01T00:00:00+14:00"', '"2026-11-22T05:00:00+00:00"', '"%s"' % ("2" * 120)],
+    '"sent_at"': ['"sentAt"', '"other"', '"batch":[],"sent_at"', '"sentAt":"2026-11-20","sent_at"'],
+    '"2026-11-20T05:00:30+00:00"': ["null", '"never"', "1795167000", '"0001-01-01T00:00:00Z"'],
+    '"api_key":"k"': ['"token":"k"', '"api_key":"k","token":"l"', '"api_key":7', '"api_key":""'],
+    "]": [",5]", ',{"event":""}]', "],", "", "]]"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", FORMS)
+def test_a_plain_body_is_read_as_every_other(part: str) -> None:
+    for form in FORMS[part]:
+        text = PLAIN.replace(part, form)
+        assert find_outcome(text) == find_outcome(text + " " * MAX_EVENT), form
+
+
+def find_outcome(text: str) -> object:
+    """The events of a body with their properties as values, or what is wrong with it."""
+    try:
+        found: SentBatch = read_batch(text, now=NOW, sent_at="1795150830000")
+    except RequestError:
+        return "refused"
+    events = [(each._replace(properties=""), json.loads(each.properties)) for each in found.events]
+    return events, found.keys, found.malformed
+
+
+def test_what_sdks_of_servers_send_is_plain() -> None:
+    for change in (("u1", "u2"), ('"u1"', '"u2","$set":{"a":1}'), ("sent_at", "sentAt")):
+        assert read_plain(PLAIN.replace(*change), now=NOW, sent_at=None) is not None
+    assert read_plain(PLAIN.replace("deployed", " "), now=NOW, sent_at=None) is None
 
 
 def test_fields_of_a_body_without_events() -> None:

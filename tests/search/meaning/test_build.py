@@ -76,6 +76,24 @@ def test_nothing_is_embedded_twice(embedded: Project, session: Session) -> None:
     assert (spent["signs"].rows, spent["signs"].texts) == (60, 0)
 
 
+def test_how_many_rows_wait_is_told(embedded: Project, session: Session) -> None:
+    def read() -> list[tuple[int, int]]:
+        states = embedded.search.embedding_status()
+        assert [each.table for each in states] == ["books", "signs"]
+        assert all((each.since is None) == (each.waiting in {0, 60, 400}) for each in states)
+        return [(each.stale, each.waiting) for each in states]
+
+    assert read() == [(0, 0), (0, 0)]
+    session.execute("UPDATE books SET text = 'another' WHERE id < 3")
+    assert read() == [(3, 3), (0, 0)]
+    whole = embedded.path.read_text()
+    embedded.path.write_text(whole.replace("embed: [name, text]", "embed: [text]"))
+    embedded.load(None, confirm=confirm)
+    assert read() == [(3, 3), (0, 60)]
+    session.execute("DELETE FROM _meaning_changed; DELETE FROM _meaning_models")
+    assert read() == [(0, 400), (0, 60)]
+
+
 def test_a_change_embeds_the_passage_that_changed_alone(
     embedded: Project, session: Session
 ) -> None:

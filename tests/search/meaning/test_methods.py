@@ -20,10 +20,11 @@ from assise.errors import EmbedderError, RefusedError, UsageError
 from assise.postgres.pool import Record
 from assise.postgres.sync import SyncSession
 from assise.project import Project
+from assise.search.chat.agent import AgentTools
 from assise.search.chat.ask import ChatAnswer
 from assise.search.meaning.embedder import Purpose, Vector
 from assise.search.meaning.local import LocalEmbedder
-from assise.search.query import Ranking, Request
+from assise.search.query import EMBED_IT, Ranking, Request
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,51 @@ def test_what_cannot_be_asked_is_refused(shelf: Project) -> None:
         shelf.search.query(Request("a", ["users"], method="hybrid"), user_id=1)
     with pytest.raises(RefusedError, match="cursor is none of this search"):
         shelf.search.query(Request("a", ["books"], method="hybrid", cursor="[]"), user_id=1)
+
+
+def test_a_table_that_is_not_embedded_says_how_it_could_be(shelf: Project) -> None:
+    notes = "    embed: {field: text, chunk: 40 tokens, where: \"kind = 'user'\"}"
+    assert notes in MANIFEST
+    shelf.path.write_text(MANIFEST.replace(notes, "    search: {body: text, language: [fr, en]}"))
+    shelf.load(None, confirm=confirm)
+    shelf.search.build()
+    with pytest.raises(UsageError, match="'notes' is not searched by meaning") as caught:
+        shelf.search.query(Request("a", ["books", "notes"], method="semantic"), user_id=1)
+    assert caught.value.remedy == EMBED_IT
+    request = Request("mon chien n'obéit pas", limit=100, method="semantic")
+    assert {hit.type for hit in shelf.search.query(request, user_id=1).results} == {"books"}
+    request = replace(request, text="telescope", method="hybrid")
+    assert {hit.type for hit in shelf.search.query(request, user_id=1).results} == {
+        "books",
+        "notes",
+    }
+
+
+def test_a_table_that_is_embedded_alone_is_shown_and_reached_by_agents(shelf: Project) -> None:
+    """It has no `search:`, and its hits show what is embedded."""
+    found = shelf.search.query(Request("a puppy", ["notes"], 1, method="semantic"), user_id=2)
+    assert (found.results[0].title, found.results[0].metadata) == ("", {"kind": "user"})
+    assert "Reward the <b>puppy</b>" in found.results[0].snippet
+
+    async def run() -> None:
+        async with App(shelf.path, urls={"app": sign_in(shelf)}) as app:
+            tools = AgentTools(app.chat, 2)
+            assert [*(await tools.tables())["tables"]] == ["books", "notes"]
+            (best,) = (await tools.search("a puppy", ["notes"], 1))["results"]
+            assert "puppy" in best["snippet"]
+            alike = await tools.similar("notes", best["id"])
+            assert [hit["type"] for hit in alike["results"]] == ["notes"] * 3
+            assert best["id"] not in {hit["id"] for hit in alike["results"]}
+
+    asyncio.run(run())
+    whole = shelf.path.read_text().replace(
+        "    search: {title: title, body: text, language: [fr, en]}\n", ""
+    )
+    shelf.path.write_text(whole)
+    shelf.load(None, confirm=confirm)
+    found = shelf.search.query(Request("a puppy", ["books"], 1, method="semantic"), user_id=2)
+    assert found.results[0].title == "Training a dog"
+    assert "Reward the <b>puppy</b>" in found.results[0].snippet
 
 
 def test_similarity_is_measured_on_the_models_own_scale(shelf: Project) -> None:
@@ -234,6 +280,12 @@ def test_without_the_embedder_words_are_searched_and_it_is_said(
     found = shelf.search.query(Request("telescope", ["books"], method="hybrid"), user_id=2)
     assert found.results[0].title == "Stars and planets"
     assert "the embedder is down" in str(found.warning)
+    both = shelf.search.query(Request("telescope", ["books", "notes"], method="hybrid"), user_id=2)
+    assert [hit.id for hit in both.results] == [hit.id for hit in found.results]
+    with pytest.raises(EmbedderError, match="is down"):
+        shelf.search.query(Request("telescope", ["notes"], method="hybrid"), user_id=2)
+    with pytest.raises(UsageError, match="'users' is not searched"):
+        shelf.search.query(Request("telescope", ["users", "books"], method="hybrid"), user_id=2)
 
 
 def test_who_reads_no_personal_columns_learns_nothing_of_vectors(shelf: Project) -> None:

@@ -15,11 +15,9 @@ from pydantic_core import to_json
 
 from assise.analytics.capture.elements import read_events
 from assise.analytics.capture.times import AHEAD, correct, read_time
-from assise.analytics.event import Event
+from assise.analytics.event import MAX_ID, MAX_NAME, Event
 from assise.errors import RequestError
-
-MAX_ID, MAX_NAME = 200, 200
-"""Characters of an id of a person, and of an event's name, at most."""
+from assise.extras import load
 
 _ENCODER = JSONEncoder(
     ensure_ascii=False, check_circular=False, separators=(",", ":"), allow_nan=False
@@ -46,7 +44,6 @@ class SentBatch(NamedTuple):
     events: list[Event]
     keys: frozenset[str]
     malformed: int
-    fields: dict[str, object]
 
 
 def read_batch(text: str, *, now: dt.datetime, sent_at: object = None) -> SentBatch:
@@ -55,6 +52,10 @@ def read_batch(text: str, *, now: dt.datetime, sent_at: object = None) -> SentBa
     Raises:
         RequestError: it is no JSON, too large, or holds nothing but what is no event.
     """
+    read_plain = load("assise.analytics.capture.plain", extra="analytics").read_plain
+    if (plain := read_plain(text, now=now, sent_at=sent_at)) is not None:
+        events, key = plain
+        return SentBatch(events, frozenset((key,)), 0)
     reading = _Reading()
     fields = read_events(text, reading.take)
     sent = read_time(fields.get("sent_at") or fields.get("sentAt") or sent_at)
@@ -64,7 +65,7 @@ def read_batch(text: str, *, now: dt.datetime, sent_at: object = None) -> SentBa
     keys = reading.keys if (own := _find_key(fields)) is None else {*reading.keys, own}
     seen: Counter[bytes] = Counter()
     events = [each.finish(sent, now, seen) for each in reading.elements]
-    return SentBatch(events, frozenset(keys), reading.malformed, fields)
+    return SentBatch(events, frozenset(keys), reading.malformed)
 
 
 def _find_key(fields: dict[str, object]) -> str | None:
@@ -95,7 +96,7 @@ def read_history(text: str) -> SentBatch:
             timed.append(each)
     events = [each.finish(None, sent or latest - AHEAD, Counter()) for each in timed]
     malformed = reading.malformed + len(reading.elements) - len(timed)
-    return SentBatch(events, frozenset(reading.keys), malformed, fields)
+    return SentBatch(events, frozenset(reading.keys), malformed)
 
 
 def _read_export(element: object) -> object:

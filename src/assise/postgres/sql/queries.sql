@@ -242,12 +242,13 @@ ORDER BY 1, 2, 3
 SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)
 
 -- holders --
--- Who has locks on these tables, or waits for them: process, program, how long its transaction is open, and its last statement.
+-- Who has locks on these tables, or on any of users, or waits for them: process, program, how long its transaction is open, and its last statement.
 SELECT DISTINCT pid, application_name::text AS program, coalesce(date_trunc('second', clock_timestamp() - xact_start)::text, '') AS age,
     left(query, 80) AS statement
 FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE locktype = 'relation' AND pid <> pg_backend_pid() AND granted AND relation = ANY (
     SELECT to_regclass(name) FROM unnest(%(tables)s::text[]) AS name
+    UNION ALL SELECT oid FROM pg_class WHERE %(tables)s::text[] IS NULL AND oid >= 16384 AND relkind IN ('r', 'p')
 )
 
 -- key_columns --

@@ -49,11 +49,13 @@ DROP TABLE assise.step, assise.revision, assise.refresh
 SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) AND attname = %(column)s AND NOT attisdropped AND attgenerated = '')
 
 -- free --
--- What drops our triggers that read a column; who made them makes them again behind the revisions.
+-- What drops our triggers that read a column: of these names, and on the way up those of schema assise. Parts make them again.
 SELECT concat('DROP TRIGGER ', quote_ident(tgname), ' ON ', tgrelid::regclass) FROM pg_trigger AS t JOIN pg_proc AS p ON p.oid = tgfoid
-WHERE tgrelid = to_regclass(%(table)s) AND pronamespace = to_regnamespace('assise') AND EXISTS (
-    SELECT FROM pg_depend AS d JOIN pg_attribute AS a ON attrelid = refobjid AND attnum = refobjsubid
-    WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND refobjid = tgrelid AND attname = %(column)s
+WHERE tgrelid = to_regclass(%(table)s) AND (
+    %(is_up)s AND pronamespace = to_regnamespace('assise') AND EXISTS (
+        SELECT FROM pg_depend AS d JOIN pg_attribute AS a ON attrelid = refobjid AND attnum = refobjsubid
+        WHERE d.classid = 'pg_trigger'::regclass AND d.objid = t.oid AND refobjid = tgrelid AND attname = %(column)s
+    ) OR tgname = ANY (%(names)s) AND strpos(prosrc, concat('"', replace(%(column)s, '"', '""'), '"')) > 0
 )
 
 -- view --

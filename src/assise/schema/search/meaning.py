@@ -15,7 +15,7 @@ from assise.schema.access import AccessRules, quote_setting
 from assise.schema.guards import Condition, groups_name
 from assise.schema.managed import Managed
 from assise.schema.search.made import grant_functions, list_triggers, make_function, own
-from assise.schema.search.searched import Searched, fill, match_key, read_blocks
+from assise.schema.search.searched import Searched, fill, join_rows, read_blocks
 from assise.schema.sql import qualify, quote, quote_table, quote_text
 
 MEANING = read_blocks("meaning.sql")
@@ -144,7 +144,6 @@ class EmbeddedTable:
             "scopes": self.scopes,
             "key_of_t": self.key_of("t"),
             "is_key": self.rows.is_key("t", "b.key"),
-            "keys": [*self.rows.key],
             "columns": dict.fromkeys(self.rows.columns, 1),
         }
 
@@ -306,11 +305,11 @@ def join_children(manifest: Manifest, table: str, schema: str | None) -> list[st
 
 def select_children(manifest: Manifest, table: str, schema: str | None) -> str:
     """The statement that reads these texts of the rows with `%(keys)s`, a JSON array of keys."""
-    place = quote_table(schema, table)
+    key = manifest.tables[table].primary_key
     text = (
         f"SELECT k.place AS _place, ARRAY[{', '.join(join_children(manifest, table, schema))}] AS texts"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
-        f" JOIN {place} AS t ON {match_key(manifest, table, 'k.key')}"
+        f" {join_rows(manifest, table, columns=key, schema=schema)}"
     )
     return text.replace("%", "%%").replace("\0", "%(keys)s")
 

@@ -87,6 +87,7 @@ def _list_keys(table: Searched) -> dict[str, str]:
         "key_of_w": table.is_key("w", "_key"),
         "key_of_f": table.is_key("f", "_key"),
         "key_of_t": quote_text(table.is_key("t", "$1")),
+        "key_of_t_k": quote_text(table.is_key("t", "k.key")),
         "after_key": f"({', '.join(qualify('s', key))}) > ({', '.join(after)})",
     }
 

@@ -334,13 +334,23 @@ def count_values(manifest: Manifest, table: str, column: str, hits: str, schema:
 def select_hits(manifest: Manifest, table: str, schema: str | None) -> str:
     """The statement that reads rows by `%(keys)s`, a JSON array of keys, which are arrays too."""
     types = list_readable(AccessRules(manifest, schema or "public"), table)
-    place = quote_table(schema, table)
     text = (
         f"SELECT k.place AS _place, {', '.join(qualify('t', types))}"
         " FROM jsonb_array_elements(\0::jsonb) WITH ORDINALITY AS k (key, place)"
-        f" JOIN {place} AS t ON {match_key(manifest, table, 'k.key')}"
+        f" {join_rows(manifest, table, columns=types, schema=schema)}"
     )
     return text.replace("%", "%%").replace("\0", "%(keys)s")
+
+
+def join_rows(manifest: Manifest, table: str, *, columns: Iterable[str], schema: str | None) -> str:
+    """The join of some keys `k` with the rows `t` that have them, of which `columns` are read.
+
+    Each row is looked up alone: a planner that takes a user to have few rows would read all of them.
+    """
+    return (
+        f"CROSS JOIN LATERAL (SELECT {', '.join(qualify('t', columns))} FROM {quote_table(schema, table)}"
+        f" AS t WHERE {match_key(manifest, table, 'k.key')} OFFSET 0) AS t"
+    )
 
 
 def call_suggest(schema: str | None) -> str:

@@ -196,12 +196,15 @@ class PassageBuilder:
     def read_state(self, table: EmbeddedTable) -> PassageState:
         """How far a table is embedded by the model whose vectors queries read."""
         waiting, since = self._run(table, "count_changed", source=table.name)[0]
-        models = self.list_models()
-        places = [str(place) for _, place, _, is_active, _ in models if is_active]
-        passages = stale = 0
-        for place in places:
-            found = self._run(table, "count_passages", place, source=table.name)[0]
-            passages, stale = int(str(found[0])), int(str(found[1]))
+        passages, stale, made_from = 0, 0, list[tuple[object, ...]]()
+        for name, place, _, is_active, _ in self.list_models():
+            if is_active:
+                found = self._run(table, "count_passages", str(place), source=table.name)[0]
+                passages, stale = int(str(found[0])), int(str(found[1]))
+                made_from = self._run(table, "made_from", model=name, source=table.name)
+        if made_from != [(table.made_from,)]:
+            # The next run notes all rows, before it embeds any.
+            ((waiting,),) = self._run(table, "count_rows")
         noted = since if isinstance(since, datetime) else None
         return PassageState(table.name, passages, stale, int(str(waiting)), noted)
 

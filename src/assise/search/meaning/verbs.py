@@ -14,13 +14,14 @@ from typing import NamedTuple
 from assise.errors import AssiseError, EmbedderError, UsageError
 from assise.manifest.model import Manifest
 from assise.manifest.sections.embedding import MEANING, Embed, Meaning
+from assise.manifest.sections.search import SEARCH
 from assise.postgres.asking import Asking
 from assise.schema.search.meaning import MODEL, SPEND
 from assise.schema.sql import quote_table
 from assise.search.meaning.choose import find_daily_tokens, open_embedder, read_embedder
 from assise.search.meaning.embedder import Embedder, multiply, normalize, write_vector
 from assise.search.meaning.passages import compose, count_tokens, cut
-from assise.search.query import Embedding, Request
+from assise.search.query import Embedding, Request, check_tables
 
 NO_VECTOR = "the server has no pgvector, or nothing is embedded yet"
 
@@ -186,18 +187,27 @@ def needs_vector(request: Request) -> bool:
     return request.method != "keyword" and request.vector is None and bool(request.text.strip())
 
 
-def without_vector(request: Request, error: AssiseError | None = None) -> Request:
-    """The same request by words alone, where these were asked for too.
+def without_vector(
+    manifest: Manifest, request: Request, *, error: AssiseError | None = None
+) -> Request:
+    """The same request by words alone, in those of its tables that are searched by words.
 
     `error` is why it has no vector; None where the server has none.
 
     Raises:
-        AssiseError: it asks for meaning alone.
+        UsageError: a table is not searched. AssiseError: it asks for meaning alone, or none of its
+        tables is searched by words.
     """
-    if request.method == "semantic":
+    check_tables(manifest, request.types, request.method)
+    by_word = [name for name, table in manifest.tables.items() if SEARCH.of(table) is not None]
+    types = (
+        request.types if request.types is None else [*filter(by_word.__contains__, request.types)]
+    )
+    if request.method == "semantic" or not (by_word if types is None else types):
         raise error or UsageError(
             f"rows cannot be searched by meaning: {NO_VECTOR}",
             remedy="`assise search embed` embeds them, on a server with pgvector.",
         )
     why = NO_VECTOR if error is None else error.message
-    return replace(request, method="keyword", warning=f"searched by words alone: {why}")
+    warning = f"searched by words alone: {why}"
+    return replace(request, method="keyword", types=types, warning=warning)

@@ -19,6 +19,7 @@ from threading import Event, Lock, Semaphore, Thread
 from typing import BinaryIO, NamedTuple, Self, cast
 
 from assise.errors import AssiseError, WorkerError
+from assise.transfer.workers.spare import Spare, take_spare
 from assise.transfer.workers.task import Result, Task, Work, bundle_tasks, run_bundle
 from assise.transfer.workers.wire import write_task
 
@@ -226,7 +227,7 @@ class _Worker:
     """One worker process."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Spare | None = None
         self._description: Result = {}
         # A thread may start the process while another one ends the pool.
         self._starting, self._is_over = Lock(), False
@@ -237,7 +238,7 @@ class _Worker:
         if self._process is not None:
             self._send(description)
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> subprocess.Popen[bytes] | Spare:
         """Start the process, if it does not run yet.
 
         Raises:
@@ -246,30 +247,17 @@ class _Worker:
         with self._starting:
             return self._process or self._start()
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self) -> subprocess.Popen[bytes] | Spare:
         if self._is_over:
             raise WorkerError("the pool of workers has ended")
-        errors_to = None if sys.stderr else subprocess.DEVNULL
-        command = [sys.executable, "-P", "-c", BOOT]
-        try:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors_to,
-                # A group of its own: Ctrl-C reaches the command, and the command ends its workers.
-                process_group=0,
-            )
-        except OSError as error:
-            raise WorkerError(
-                f"{sys.executable} cannot be started as a worker process: {error.strerror}",
-                remedy="Try it with --workers 1.",
-            ) from error
-        self._input = cast(BinaryIO, self._process.stdin)
-        self._output = cast(BinaryIO, self._process.stdout)
-        self._send([str(entry) for entry in sys.path])
+        spare = take_spare()
+        process = spare or _start_anew()
+        self._process = process
+        self._input, self._output = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
+        if spare is None:
+            self._send([str(entry) for entry in sys.path])
         self._send(self._description)
-        return self._process
+        return process
 
     def _send(self, message: object) -> None:
         """Write a line of JSON; that the process has ended is noticed at its next task."""
@@ -323,6 +311,23 @@ class _Worker:
             self._process.wait()
         self.close()
         self._output.close()
+
+
+def _start_anew() -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", BOOT],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if sys.stderr else subprocess.DEVNULL,
+            # A group of its own: Ctrl-C reaches the command, and the command ends its workers.
+            process_group=0,
+        )
+    except OSError as error:
+        raise WorkerError(
+            f"{sys.executable} cannot be started as a worker process: {error.strerror}",
+            remedy="Try it with --workers 1.",
+        ) from error
 
 
 def _ending(code: int) -> str:

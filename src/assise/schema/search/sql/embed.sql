@@ -35,6 +35,9 @@ SELECT {withdraw}(%(source)s, NULL, true)
 -- count_changed --
 SELECT count(*), min(noted_at) FROM {changed} WHERE source = %(source)s
 
+-- count_rows --
+SELECT count(*) FROM {place}
+
 -- list_changed --
 SELECT c.key::text, c.version FROM {changed} AS c WHERE c.source = %(source)s AND c.key > coalesce(%(after)s::jsonb, 'null') ORDER BY c.key LIMIT %(limit)s
 

@@ -184,7 +184,7 @@ BEGIN
         INTO _plan USING filters, of_source, _low, _high, _scopes, keys;
         _is_exact := (_plan -> 0 -> 'Plan' ->> 'Plan Rows')::float8 <= _exact;
     END IF;
-    _distance := format('p.v OPERATOR({v}.<#>) $7::{v}.halfvec(%s)', _model.dimensions);
+    _distance := format('(p.v OPERATOR({v}.<#>) $7::{v}.halfvec(%s))', _model.dimensions);
     LOOP
         PERFORM set_config('search.plan', CASE WHEN _is_exact THEN 'exact' ELSE 'graph' END, true);
         IF NOT _is_exact THEN
@@ -192,8 +192,8 @@ BEGIN
                 set_config('hnsw.ef_search', least(_take, 1000)::text, true);
         END IF;
         -- With + 0 no index gives the order: the rows are read, and compared one by one.
-        _near := 'SELECT p.id, ' || _distance || ' AS distance FROM ' || _model.place || ' AS p WHERE ' || _within
-            || ' ORDER BY ' || CASE WHEN _is_exact THEN '(' || _distance || ') + 0.0, p.id' ELSE _distance END
+        _near := 'SELECT p.id, ' || _distance || CASE WHEN _is_exact THEN ' + 0.0' ELSE '' END || ' AS distance FROM '
+            || _model.place || ' AS p WHERE ' || _within || ' ORDER BY distance' || CASE WHEN _is_exact THEN ', id' ELSE '' END
             || CASE WHEN keys IS NULL THEN ' LIMIT ' || _take ELSE '' END;
         EXECUTE 'SELECT coalesce(array_agg(n.id), ''{}''), array_agg(n.distance) FROM (' || _near || ') AS n'
         INTO _ids, _distances USING filters, of_source, _low, _high, _scopes, keys, q;
@@ -210,7 +210,8 @@ BEGIN
                     ) AS passages
                     FROM unnest($2, $3) AS n (id, distance) JOIN $q$ || _model.place || $q$ AS p ON p.id = n.id GROUP BY p.key
                 ) AS b
-                WHERE EXISTS (SELECT FROM $q$ || _visible || ' AS t WHERE ' || (_known ->> 'is_key') || $q$)
+                -- Row by row: a planner that takes a user to have few rows would read all of them.
+                CROSS JOIN LATERAL (SELECT FROM $q$ || _visible || ' AS t WHERE ' || (_known ->> 'is_key') || $q$ OFFSET 0) AS t
                 ORDER BY b.cosine DESC, b.key LIMIT $4
             ) AS c
         $q$ INTO _found USING filters, _ids, _distances, CASE WHEN keys IS NULL THEN k END;
@@ -230,11 +231,11 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET Time
 DECLARE
     _known jsonb := {known};
     _searched jsonb := {searched};
-    _tables text[] := coalesce(tables, ARRAY(SELECT jsonb_object_keys(_known || _searched)));
+    _method text := coalesce(options ->> 'method', 'hybrid');
+    _tables text[] := coalesce(tables, ARRAY(SELECT jsonb_object_keys(CASE _method WHEN 'semantic' THEN _known ELSE _known || _searched END)));
     _limit int4 := least(greatest(coalesce("limit", 10), 0), 10001);
     _filters jsonb := coalesce(filters, '{}');
     _options jsonb := coalesce(options, '{}') - 'method' - 'threshold' - 'model';
-    _method text := coalesce(options ->> 'method', 'hybrid');
     _model {models}; _name text; _table jsonb; _query jsonb; _keys jsonb; _legs jsonb := '[]'; _own jsonb; _other jsonb;
     _cursor jsonb; _is_used bool := false; _depth int4 := 100; _place int4;
 BEGIN
@@ -290,13 +291,10 @@ BEGIN
                 _own := _own || _other;
                 IF _query IS NOT NULL AND _other <> '[]' THEN
                     -- A row found by meaning is also measured by its words.
-                    EXECUTE format('SELECT coalesce(jsonb_agg(jsonb_build_object(''key'', key, ''share'', share)), ''[]'') FROM %s($1, 100000, $2, $3, NULL)', _table ->> 'rank')
-                    INTO _keys USING _query, (
-                        SELECT jsonb_object_agg(c.name, jsonb_build_object('in', c.of)) FROM (
-                            SELECT k.name, jsonb_agg(DISTINCT o.e -> 'key' -> (k.n - 1)::int4) AS of
-                            FROM jsonb_array_elements_text(_known -> _name -> 'keys') WITH ORDINALITY AS k (name, n), jsonb_array_elements(_other) AS o (e) GROUP BY k.name
-                        ) AS c
-                    ), _options;
+                    EXECUTE format('SELECT coalesce(jsonb_agg(jsonb_build_object(''key'', key, ''share'', share)), ''[]'') FROM %s($1, $2, $3, $4, NULL)', _table ->> 'rank')
+                    INTO _keys USING _query, _depth::int8, '{}'::jsonb, _options || jsonb_build_object('keys', (
+                        SELECT jsonb_agg(e -> 'key') FROM jsonb_array_elements(_other) AS e
+                    ));
                     _own := _own || _keys;
                 END IF;
             END IF;

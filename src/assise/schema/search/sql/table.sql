@@ -588,7 +588,11 @@ BEGIN
     _fits := CASE WHEN _required IS NULL THEN 'true' ELSE 'w.vector @@ $10' END
         || CASE WHEN _least > 0 THEN ' AND {share_of}(w.vector, $13) >= $12' ELSE '' END;
     _visible := '(SELECT * FROM ' || {place_text} || ' WHERE ' || _rule || _filter || ')';
-    IF _state.sealed > _rows AND NOT _is_own THEN
+    IF options ? 'keys' THEN
+        -- Row by row: a planner that takes a user to have few rows would read all of them.
+        _visible := format('(SELECT t.* FROM jsonb_array_elements(%L) AS k (key) CROSS JOIN LATERAL (SELECT * FROM %s AS t WHERE %s OFFSET 0) AS t)',
+            options -> 'keys', _visible, {key_of_t_k});
+    ELSIF _state.sealed > _rows AND NOT _is_own THEN
         IF _rule = 'true' AND _filter = '' THEN
             _count := _state.sealed;
         ELSE
@@ -628,9 +632,11 @@ BEGIN
     IF EXISTS (SELECT FROM {fresh} AS w {by_key_w} LIMIT 1) THEN
         _plan := _plan || $q$
             UNION ALL
-            SELECT {f_keys}, c.score FROM (SELECT w.* FROM {fresh} AS w WHERE w.vector @@ $9 AND $q$ || _fits || $q$ {by_key_w} OFFSET 0) AS f
+            SELECT {f_keys}, c.score FROM $q$ || CASE WHEN options ? 'keys' THEN _visible || $q$ AS t
+            CROSS JOIN LATERAL (SELECT w.* FROM {fresh} AS w WHERE {same_t_w} AND w.vector @@ $9 AND $q$ || _fits || $q$ OFFSET 0) AS f
+            $q$ ELSE $q$ (SELECT w.* FROM {fresh} AS w WHERE w.vector @@ $9 AND $q$ || _fits || $q$ {by_key_w} OFFSET 0) AS f
             CROSS JOIN LATERAL (SELECT FROM $q$ || _visible || $q$ AS t WHERE {same_t_f} OFFSET 0) AS t
-            CROSS JOIN LATERAL {fresh_score} AS c $q$;
+            $q$ END || $q$ CROSS JOIN LATERAL {fresh_score} AS c $q$;
     END IF;
     RETURN QUERY EXECUTE $q$
         SELECT jsonb_build_array({s_keys}), s.score, $q$ || {share} || $q$ FROM (SELECT {s_keys}, s.score FROM (
