@@ -42,7 +42,11 @@ struct Build<'a> {
     of: &'a Assembler,
     stored: &'a Stored<'a>,
     used: usize,
+    follows: &'a mut Follows,
 }
+
+/// For each level the key that came last behind each of its keys.
+type Follows = Vec<Vec<usize>>;
 
 fn find<'j>(extra: &'j Fields<'j>, name: &str) -> Option<&'j Json<'j>> {
     extra.iter().find(|(found, _)| found == name).map(|(_, json)| json)
@@ -70,10 +74,24 @@ impl Assembler {
 
     /// Write the document of a row and its child rows; its fields in the order of a source.
     pub fn assemble(&self, source: &[u8], stored: &Stored, out: &mut Vec<u8>) -> Answer<()> {
+        self.assemble_next(source, stored, &mut self.start_follows(), out)
+    }
+
+    fn start_follows(&self) -> Follows {
+        self.plan.levels.iter().map(|level| vec![0; level.keys.len() + 1]).collect()
+    }
+
+    fn assemble_next(
+        &self,
+        source: &[u8],
+        stored: &Stored,
+        follows: &mut Follows,
+        out: &mut Vec<u8>,
+    ) -> Answer<()> {
         if source.len() > LARGEST {
             return Err(Declined);
         }
-        let mut build = Build { of: self, stored, used: 0 };
+        let mut build = Build { of: self, stored, used: 0, follows };
         let extra = read_extra(&stored.row)?;
         let place = Place {
             number: self.plan.tables[0].root,
@@ -115,15 +133,15 @@ impl Assembler {
         rows: &[&[u8]],
         child_rows: &[Vec<&[u8]>],
     ) -> Answer<(Vec<u8>, Vec<u32>)> {
-        let mut row = Vec::new();
-        let mut keys = Vec::with_capacity(rows.len());
+        let (mut row, mut keys) = (Vec::new(), Vec::with_capacity(rows.len()));
         for record in rows {
             read_record(record, &mut row)?;
             keys.push(row.get(self.plan.key_position).copied().flatten().ok_or(Declined)?);
         }
+        let mut rows: Vec<Option<&[u8]>> = rows.iter().copied().map(Some).collect();
         let mut children = self.group_children(child_rows)?;
         let mut none = vec![HashMap::new(); self.plan.tables.len()];
-        let mut rows: Vec<Option<&[u8]>> = rows.iter().copied().map(Some).collect();
+        let mut follows = self.start_follows();
         let (mut found, mut following) = (HashMap::new(), 0);
         let (mut out, mut ends, mut key) = (Vec::new(), Vec::new(), Vec::new());
         for (offset, raw) in documents {
@@ -145,7 +163,7 @@ impl Assembler {
                     let has_children = own.is_some();
                     let children = own.unwrap_or_else(|| std::mem::take(&mut none));
                     let stored = Stored { row: std::mem::take(&mut row), children };
-                    if self.assemble(raw, &stored, &mut out).is_err() {
+                    if self.assemble_next(raw, &stored, &mut follows, &mut out).is_err() {
                         out.truncate(start);
                     }
                     row = stored.row;
@@ -179,7 +197,7 @@ impl Assembler {
     }
 }
 
-/// The cells of a row as `record_send` gives it: their count, then of each its type and its field.
+/// Read the cells of a row as `record_send` gives it: their count, of each its type and its field.
 fn read_record<'a>(record: &'a [u8], row: &mut Row<'a>) -> Answer<()> {
     row.clear();
     let mut p = 4;
@@ -252,9 +270,16 @@ impl<'a> Build<'a> {
         };
         let noted = place.extra.iter().filter(|(name, _)| is_noted(name));
         let mut noted = Left::new(noted.collect());
+        let mut before = 0;
         for (_, key, p) in hint.map(Hint::elements).unwrap_or_default() {
             let inner = hint.map(|hint| Hint { raw: hint.raw, p });
-            if let Some(&at) = level.by_key.get(key) {
+            let mut at = Some(self.follows[place.number][before]);
+            if at.and_then(|at| level.keys.get(at)).map(|found| found.key.as_slice()) != Some(key) {
+                at = level.by_key.get(key).copied();
+            }
+            if let Some(at) = at {
+                self.follows[place.number][before] = at;
+                before = at + 1;
                 if !std::mem::replace(&mut done[at], true) {
                     self.key(place, at, inner, fills, (&missing, &gone), out, depth)?;
                 }

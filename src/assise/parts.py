@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from assise.postgres.connection import Connection
     from assise.rows.model import WovenColumns
-    from assise.workspace import Additions, Job, LoadedTables, Owner
+    from assise.workspace import Additions, CheckManifest, Job, LoadedTables, Owner
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Part:
         bookkeeping: its row in `assise.part`.
         page: its page in the documentation.
         additions: what it adds to the tables of a load.
+        check: what refuses a manifest before a load.
         jobs: the module whose `list_jobs` says what the worker runs for the tables of a load.
         is_face: whether it stands above applications, as the command line does, and is no job.
     """
@@ -49,6 +50,7 @@ class Part:
     bookkeeping: str | None = None
     page: str = ""
     additions: Additions | None = None
+    check: CheckManifest | None = None
     jobs: str | None = None
     is_face: bool = False
 
@@ -84,6 +86,7 @@ PARTS = (
         bookkeeping="analytics",
         page="how-to/events.md",
         additions=analytics_tables,
+        check=analytics_tables.check_manifest,
         jobs="assise.analytics.jobs",
     ),
     Part(
@@ -165,6 +168,11 @@ def find_owner() -> Owner:
 def list_additions() -> Sequence[Additions]:
     """What parts add to the tables of a load."""
     return [part.additions for part in PARTS if part.additions is not None]
+
+
+def list_checks() -> Sequence[CheckManifest]:
+    """What parts refuse before a load."""
+    return [part.check for part in PARTS if part.check is not None]
 
 
 def list_beside(connection: Connection, load: str) -> set[tuple[str, str]]:

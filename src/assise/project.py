@@ -116,7 +116,7 @@ class Project:
         log: Log = keep_silent,
         progress: OnProgress = keep_silent,
     ) -> None:
-        from assise.parts import add_woven, find_owner, list_additions
+        from assise.parts import add_woven, find_owner, list_additions, list_checks
 
         path = find_manifest(manifest)
         self.workspace = Workspace(
@@ -127,6 +127,7 @@ class Project:
             progress=progress,
             additions=list_additions(),
             add_woven=add_woven,
+            checks=list_checks(),
             owner=find_owner(),
         )
 

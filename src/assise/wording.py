@@ -24,10 +24,8 @@ def nearest(word: str, known: Iterable[str]) -> str:
     words = list(known)
     if not words:
         return "There is none."
-    if len(words) > 40:
-        first, second, last = map(escape, (*words[:2], words[-1]))
-        return f"Known: {first}, {second}, …, {last}."
-    listed = f"Known: {', '.join(map(escape, words))}."
+    shown = [*words[:2], "…", words[-1]] if len(words) > 40 else words
+    listed = f"Known: {', '.join(map(escape, shown))}."
     close = get_close_matches(word, words, 1)
     return f"Did you mean {escape(close[0])}? {listed}" if close else listed
 

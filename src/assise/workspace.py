@@ -178,6 +178,9 @@ class LoadedTables:
 AddWoven = Callable[[Connection, LoadedTables], WovenColumns]
 """Makes the columns of ours that a load writes beside its own, and says which they are."""
 
+CheckManifest = Callable[[Connection, Manifest], None]
+"""Refuses, before anything is written, what a part could not make behind a load."""
+
 OpenTables = Callable[[], AbstractContextManager[tuple[Connection, LoadedTables]]]
 """Connects to the tables of the finished load."""
 
@@ -227,7 +230,8 @@ class Workspace:
     """The manifest's path, the target in place of its own, the settings, and who listens.
 
     `additions` are the parts that add something to the tables of a load, `add_woven` what is added
-    before their rows; `owner` knows whether revisions own the schema.
+    before their rows, `checks` what refuses a manifest before; `owner` knows whether revisions own
+    the schema.
     """
 
     path: Path
@@ -238,10 +242,20 @@ class Workspace:
     confirm: Confirm = refuse
     additions: Sequence[Additions] = ()
     add_woven: AddWoven | None = None
+    checks: Sequence[CheckManifest] = ()
     owner: Owner | None = None
 
     def __post_init__(self) -> None:
         check_names(self.settings)
+
+    def check_parts(self, connection: Connection, manifest: Manifest) -> None:
+        """Check that parts can do what the manifest asks of them in this database.
+
+        Raises:
+            UsageError: one cannot.
+        """
+        for check in self.checks:
+            check(connection, manifest)
 
     @property
     def embedded(self) -> Embedded:

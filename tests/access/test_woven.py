@@ -289,6 +289,48 @@ def test_a_row_that_refers_to_none_is_repaired(project: Project, query: Query, r
             query(f"SET app.role = '{role}'; INSERT INTO tags VALUES (1, 2, 8)")
 
 
+NOTES = """assise: 1
+name: app
+roles: {prefix: apptest}
+tables:
+  orders:
+    collection: orders
+    primary_key: id
+    access: {owner: user}
+    columns:
+      id: {type: int4, from: _id}
+      user: int4
+      code: {type: text, unique: true, duplicates: reject}
+  notes:
+    collection: notes
+    primary_key: id
+    access: {through: orders}
+    columns: {id: {type: int4, from: _id}, order: {type: int4, references: orders}}
+  lines:
+    parent: notes
+    from: lines.*
+    primary_key: [note_id, position]
+    access: {through: notes}
+    columns: {n: int4}
+"""
+
+
+def test_rows_keep_nothing_of_a_document_that_is_rejected(project: Project, query: Query) -> None:
+    """Nobody sees them, as if the rules had come when the document was gone."""
+    project.path.write_text(NOTES)
+    documents: dict[str, list[dict[str, Any]]] = {
+        "orders": [{"_id": n, "user": n, "code": "a"} for n in (1, 2)],
+        "notes": [{"_id": n, "order": n, "lines": [{"n": 1}]} for n in (1, 2)],
+    }
+    dump = write_dump(project.path.parent / "app", documents)
+    project.migrate(dump, confirm=confirm)
+    assert query("SELECT id FROM orders") == [(1,)]
+    assert query('SELECT "order", "user" FROM notes ORDER BY 1') == [(1, 1), (2, None)]
+    assert query('SELECT note_id, "user" FROM lines ORDER BY 1') == [(1, 1), (2, None)]
+    assert list_edits(project) == []
+    assert project.verify().exit_code == 3
+
+
 def test_no_document_is_refused_for_what_is_ours(project: Project, query: Query) -> None:
     """A row of this table has no byte more to give."""
     columns = ", ".join(f"c{n}: uuid" for n in range(504))

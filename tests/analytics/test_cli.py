@@ -113,6 +113,43 @@ def test_funnels_and_trends(ask: Ask) -> None:
     assert row["value"] == 1
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["trend", "deploid"],
+        ["funnel", "signup", "deploid"],
+        ["cohorts", "--return", "deploid"],
+        ["retention", "--did", "deploid"],
+        ["retention", "--start", "deploid"],
+    ],
+)
+def test_an_event_that_has_never_been_is_told_with_the_one_that_was_meant(
+    words: list[str], shop: Project, database: str, capsys: pytest.CaptureFixture[str], ask: Ask
+) -> None:
+    line = ["analytics", *words, "--manifest", str(shop.path), "--to", database]
+    assert run(line) == 2
+    said = capsys.readouterr().err
+    assert "there is no event 'deploid'" in said
+    assert "Did you mean deployed?" in said
+    # What is declared, or has been, is an event.
+    for event in ("error_occurred", "odd_event", "any"):
+        assert ask("trend", event, "--by", "month")["rows"]
+
+
+def test_columns_are_as_wide_as_their_widest_value(
+    ask: Ask, shop: Project, database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del ask
+    days = ["--from", "2026-01-01", "--to", "2026-01-02", "--periods", "3"]
+    line = ["analytics", "retention", *days, "--manifest", str(shop.path), "--to", database]
+    assert run(line) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "start       size  counts",
+        "2026-01-01  3     3       2  0",
+        "2026-01-02  0     0       0  0",
+    ]
+
+
 def test_the_check_says_what_is_not_declared_and_finds_what_is_wrong(
     ask: Ask, database: str
 ) -> None:

@@ -160,6 +160,10 @@ def test_applications_in_one_database_count_in_one_time_zone(
     with pytest.raises(UsageError, match="'app' counts the same events in Europe/Paris") as caught:
         other.migrate(dump, confirm=lambda _: True)
     assert "timezone: Europe/Paris" in str(caught.value.remedy)
+    with pytest.raises(UsageError, match="'app' counts the same events in Europe/Paris"):
+        other.plan(dump)
+    assert query("SELECT to_regclass('notes')") == [(None,)]
+    assert query("SELECT name FROM assise.load") == [("app",)]
     other.path.write_text(text.replace("Asia/Tokyo", "Europe/Paris"))
     assert other.load(dump, confirm=lambda _: True).exit_code == 0
     # Who is alone changes the time zone; who counts no more is in nobody's way.

@@ -96,6 +96,26 @@ def chatting(
             yield Chatting(client, scene.conninfo, model, short_folder / "chat.sock")
 
 
+def test_rows_that_are_embedded_alone_answer_too(
+    databases: Databases, tmp_path: Path, short_folder: Path, model: AnsweringServer
+) -> None:
+    chat = f"chat: {{model: {{base_url: '{model.url}', model: m}}}}\n"
+    embedded = TABLES.replace(
+        "    soft_delete: true\n", "    soft_delete: true\n    embed: [name]\n"
+    )
+    with load_scene(databases, tmp_path, f"{HEAD}{IDENTITY}{chat}{embedded}") as scene:
+        Project(tmp_path, to=scene.conninfo).search.embed()
+        with serve(tmp_path, scene.conninfo, short_folder / "embedded.sock") as client:
+            answer = client.send(0, "POST", "/api/chat", json={"message": "project 07"})
+            assert answer.status_code == 200, answer.text
+            found = answer.json()
+            assert found["is_answered"]
+            assert found["sources"][0]["type"] == "projects"
+            assert "project 07" in found["contexts_used"][0]["text"]
+            nobody = client.send(0, "GET", "/api/search?q=project")
+            assert nobody.status_code == 404
+
+
 def test_an_answer_is_kept_and_goes_on_under_the_rules_of_its_user(chatting: Chatting) -> None:
     before = len(chatting.read_turns())
     first = chatting.say(0, "project 07")

@@ -698,6 +698,10 @@ def test_a_tag_inside_of_another_value_is_none(tmp_path: Path) -> None:
     index: Document = {"name": "i", "unique": True, "key": {"a": 1, "_id": 1}}
     lines = infer(tmp_path, {"docs": docs}, indexes={"docs": [index]})
     assert any('unique: "nulls not distinct"' in line for line in lines)
+    for n, each in enumerate(docs):
+        each |= {"b": "", "deep": {"a": START}, "a": START if n < 8 else FAR}
+    lines = infer(tmp_path, {"docs": docs}, indexes={"docs": [index]})
+    assert any("unique: true" in line for line in lines)
 
 
 def test_what_a_validator_requires_and_every_row_has_is_not_null(tmp_path: Path) -> None:

@@ -69,7 +69,39 @@ TYPE_ERRORS = [
     ),
     (
         users('a: "numeric(2,10)"'),
-        f"{COLUMN}.a.type: numeric(2,10): is not a type\nDid you mean numeric(10,2)? {TYPES}",
+        (
+            f"{COLUMN}.a.type: numeric(2,10): has no modifier that it takes\n"
+            "Write numeric(p,s): 1 to 1,000 digits, of them 0 to p decimal places."
+        ),
+    ),
+    (
+        users('a: "numeric(1001)"'),
+        (
+            f"{COLUMN}.a.type: numeric(1001,0): has no modifier that it takes\n"
+            "Write numeric(p,s): 1 to 1,000 digits, of them 0 to p decimal places."
+        ),
+    ),
+    (
+        users('a: "character varying(0)[]"'),
+        (
+            f"{COLUMN}.a.type: varchar(0)[]: has no modifier that it takes\n"
+            "Write varchar(n): 1 to 10,485,760 characters."
+        ),
+    ),
+    (
+        users('a: "timestamptz(7)"'),
+        (
+            f"{COLUMN}.a.type: timestamptz(7): has no modifier that it takes\n"
+            "Write timestamptz(n): 0 to 6 decimal places of a second."
+        ),
+    ),
+    (
+        users('a: "integer(3)"'),
+        f"{COLUMN}.a.type: int4(3): takes no modifier\nWrite int4.",
+    ),
+    (
+        users('a: "money(3)"'),
+        f"{COLUMN}.a.type: money(3): is not a type\n{TYPES}",
     ),
     (
         users('a: "jsonb[]"'),

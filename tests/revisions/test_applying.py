@@ -19,7 +19,7 @@ from tests.dumps import confirm
 from tests.revisions.changing import change, check_same, folder_of, revise
 from tests.scenes.commands import wait_until
 
-from assise.errors import BusyError, TargetError, ViolationError
+from assise.errors import BusyError, TargetError, UsageError, ViolationError
 from assise.postgres import made
 from assise.postgres.connection import Connection
 from assise.postgres.steps import LOCK_TIMEOUT_S, Runner
@@ -74,6 +74,16 @@ def test_a_killed_build_of_an_index_is_begun_again(
     assert shop.revisions().apply().steps == {"0002 indexes": 2}
     assert query(INVALID) == [(0,)]
     check_same(shop)
+
+
+def test_what_a_part_refuses_is_refused_before_the_first_step(shop: Project, query: Query) -> None:
+    change(shop, "tables:", "analytics: {timezone: Europe/Paris}\ntables:")
+    shop.revisions().apply()
+    query("INSERT INTO assise.analytics_zone VALUES ('other', 'Asia/Tokyo') RETURNING 1")
+    add_indexes(shop)
+    with pytest.raises(UsageError, match="'other' counts the same events in Asia/Tokyo"):
+        shop.revisions().apply()
+    assert query("SELECT count(*) FROM assise.step") == [(0,)]
 
 
 @pytest.mark.soak

@@ -264,3 +264,13 @@ class Scene:
                     os.killpg(each.process.pid, signal.SIGKILL)
                 each.process.wait()
         self.release()
+
+
+def workers_of(scene: Scene) -> list[int]:
+    """The process ids of the command's workers."""
+    parent = scene.command.process.pid
+    return [
+        int(pid)
+        for file in Path(f"/proc/{parent}/task").glob("*/children")
+        for pid in file.read_text().split()
+    ]

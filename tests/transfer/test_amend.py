@@ -521,7 +521,11 @@ def test_columns_may_have_any_names(project: Project, tmp_path: Path, query: Que
         f"  rows: {{collection: rows, primary_key: id, columns: {{id: {{type: int4, from: _id}}, {columns}}}}}\n"
         f"  parts: {{parent: rows, from: parts.*, primary_key: {keys}, columns: {{j: {orphans}}}}}\n"
     )
-    marks = [{"_id": 1, "e": "a", "n": 1}, {"_id": 2, "e": "a", "n": 2}, {"_id": 3, "n": 2}]
+    marks: list[dict[str, Any]] = [
+        {"_id": 1, "e": "a", "n": 1},
+        {"_id": 2, "e": "a", "n": 2},
+        {"_id": 3, "n": 2},
+    ]
     row = {"_id": 1, **dict.fromkeys(names, 9), "parts": [{"j": 9}, {"j": 1}]}
     dump = write_dump(tmp_path / "app", {"marks": marks, "rows": [row]})
     project.migrate(dump, confirm=confirm)

@@ -33,7 +33,10 @@ from tests.scenes.undisturbed import Undisturbed, count_rows
 
 from assise.errors import ChangedError
 from assise.mongo.source import SourceOptions
+from assise.postgres.connection import Connection
 from assise.project import Project
+from assise.transfer.kept_rejects import page_rejects
+from assise.transfer.ledger import find_load
 
 USERS: list[dict[str, object]] = [
     {
@@ -207,6 +210,29 @@ def test_rejects_are_counted_by_reason_and_exported_as_text(
     }
 
 
+@pytest.mark.parametrize(
+    ("count", "size", "pages"), [(2, 1 << 20, [2, 2, 1]), (9, 20, [2, 2, 1]), (9, 1 << 20, [5])]
+)
+def test_rejects_are_read_in_pages(
+    count: int, size: int, pages: list[int], tmp_path: Path, database: str
+) -> None:
+    """A page ends after a number of them, or of bytes; each of these has 10."""
+    lines = [f'{{"a{n:04}": ' + "}" for n in range(5)]
+    (tmp_path / "things.jsonl").write_text("\n".join(['{"_id": 1}', *lines]))
+    project = Project(tmp_path, to=database)
+    assert project.migrate(tmp_path / "things.jsonl", confirm=confirm).rejected == 5
+    taken = list[int]()
+    with Connection(database) as connection:
+        load = find_load(connection, "things")
+        assert load
+        found = list[bytes]()
+        for page in page_rejects(connection, load, "things", count=count, size=size):
+            taken.append(len(page))
+            found += [raw for *_, raw in page]
+    assert taken == pages
+    assert found == [line.encode() for line in lines]
+
+
 def test_the_zone_is_kept_for_verification(broken: Path, tmp_path: Path, database: str) -> None:
     project = Project(tmp_path, to=database)
     options = SourceOptions(zone="Europe/Paris")
@@ -282,6 +308,17 @@ def many_in_an_array() -> Iterator[bytes]:
     yield b"]"
 
 
+def tiny_rejects(count: int) -> Callable[[], Iterator[bytes]]:
+    """Make lines that are no documents, each of which is a reject."""
+
+    def make() -> Iterator[bytes]:
+        yield b'{"_id": 1}\n'
+        yield from [b'{"a": }\n' * 1_000] * (count // 1_000)
+        yield b'{"_id": 2}\n'
+
+    return make
+
+
 def flood(byte: bytes) -> Callable[[], Iterator[bytes]]:
     """Make a file of 100 MB of one byte between two documents."""
 
@@ -303,6 +340,7 @@ def flood(byte: bytes) -> Callable[[], Iterator[bytes]]:
         pytest.param(flood(b" "), 2, marks=pytest.mark.soak),
         pytest.param(flood(b"\n"), 2, marks=pytest.mark.soak),
         (flood(b"{"), 2),
+        pytest.param(tiny_rejects(1_000_000), 2, marks=pytest.mark.soak),
     ],
 )
 def test_memory(

@@ -7,6 +7,7 @@ from importlib.resources import files
 from assise.analytics import totals
 from assise.analytics.forward import job
 from assise.errors import UsageError
+from assise.manifest.model import Manifest
 from assise.manifest.sections.access import ROLES
 from assise.manifest.sections.analytics import ANALYTICS
 from assise.postgres import bookkeeping
@@ -26,6 +27,17 @@ IN_SCRIPT = False
 TOTALS, ZONES = 5, 6
 """The versions of the bookkeeping from which on it has totals, and time zones."""
 _MADE = MadeObjects(PART, QUERIES)
+
+
+def check_manifest(connection: Connection, manifest: Manifest) -> None:
+    """Check that another application in the database does not count in days of another time zone.
+
+    Raises:
+        UsageError: one does.
+    """
+    analytics = ANALYTICS.of(manifest)
+    if analytics is not None and bookkeeping.find_version(connection, PART) >= ZONES:
+        _check_zone(connection, manifest.name, analytics.timezone)
 
 
 def apply_manifest(connection: Connection, tables: LoadedTables, *, log: Log) -> None:

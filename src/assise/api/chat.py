@@ -13,9 +13,9 @@ from starlette.responses import Response, StreamingResponse
 
 from assise.api.context import Context
 from assise.api.problems import find_answer
-from assise.api.search import SearchEndpoints
 from assise.api.values import JsonMap, describe_problems
 from assise.errors import AssiseError, RequestError, TokenError, UsageError
+from assise.manifest.sections.embedding import is_asked
 from assise.search.chat.ask import ChatAnswer
 from assise.wording import nearest, show
 
@@ -42,8 +42,9 @@ class ChatEndpoints:
 
     @property
     def tables(self) -> list[str]:
-        """The tables that are served and searched."""
-        return SearchEndpoints(self.context).tables
+        """The tables that are served and searched, by words or by meaning."""
+        tables = self.context.app.manifest.tables
+        return [name for name in self.context.rules.resources if is_asked(tables[name])]
 
     async def chat(self, request: Request) -> Response:
         """An answer: JSON, or events where the caller accepts them."""

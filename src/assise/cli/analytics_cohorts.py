@@ -74,7 +74,14 @@ def cohorts(
         return read_cohorts(picture, asked, breakdown)
 
     listed = read_periods(
-        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=periods
+        context,
+        read,
+        manifest=manifest,
+        to=to,
+        first=first,
+        by=(by, week),
+        count=periods,
+        events=(start, back),
     )
     rows = [asdict(each) for each in listed]
     found = {"property": breakdown or None, "by": by.value, "rows": rows}
@@ -96,7 +103,7 @@ def sessions(
 ) -> int:
     """Count sessions of users, which a gap of over 30 minutes ends, and how long they were."""
     listed = read_periods(
-        context, read_sessions, manifest=manifest, to=to, first=first, by=by, week=week, count=12
+        context, read_sessions, manifest=manifest, to=to, first=first, by=(by, week), count=12
     )
     rows = [asdict(each) for each in listed]
     names = ("start", "sessions", "minutes", "complete")
@@ -125,7 +132,7 @@ def churn(
         )
     read = partial(read_churn, days=length.days)
     listed = read_periods(
-        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=12
+        context, read, manifest=manifest, to=to, first=first, by=(by, week), count=12
     )
     rows = [asdict(each) for each in listed]
     names = ("start", "active", "lost", "rate", "complete")

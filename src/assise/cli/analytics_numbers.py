@@ -130,7 +130,7 @@ def active(
     def read(picture: Picture) -> Asking[Any]:
         return read_active(picture, *read_span(picture, first, last, by=Grouping.day, count=30))
 
-    days = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    days = [asdict(each) for each in read_metric(context, read, manifest=manifest, url=url)]
     names = ("day", "dau", "wau", "mau", "complete")
     return print_rows({"days": days}, "days", as_json=as_json, as_csv=as_csv, names=names)
 
@@ -161,8 +161,16 @@ def retention(
         asked = RetentionQuestion(*events, buckets, periods, mode.value, name_event(did))
         return read_retention(picture, asked)
 
+    named = [each for each in (start, back, did) if each]
     retained = read_periods(
-        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=periods
+        context,
+        read,
+        manifest=manifest,
+        to=to,
+        first=first,
+        by=(by, week),
+        count=periods,
+        events=named,
     )
     found = asdict(retained)
     names = ("start", "size", "counts")
@@ -196,7 +204,10 @@ def funnel(
         asked = FunnelQuestion(tuple(steps), *span, window, order.value, breakdown)
         return read_funnel(picture, asked)
 
-    found = [asdict(each) for each in read_metric(context, manifest, url, read)]
+    found = [
+        asdict(each)
+        for each in read_metric(context, read, manifest=manifest, url=url, events=steps)
+    ]
     lines = [{"breakdown": each["breakdown"], **step} for each in found for step in each["steps"]]
     if as_json:
         print(json.dumps({"order": order.value, "funnels": found}, ensure_ascii=False))
@@ -233,7 +244,14 @@ def trend(
         return read_trend(picture, asked)
 
     listed = read_periods(
-        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=12
+        context,
+        read,
+        manifest=manifest,
+        to=to,
+        first=first,
+        by=(by, week),
+        count=12,
+        events=[event],
     )
     rows = [asdict(each) for each in listed]
     found = {"event": event, "by": by.value, "measure": measure.value, "rows": rows}
@@ -259,7 +277,7 @@ def lifecycle(
         return read_lifecycle(picture, ANY, buckets)
 
     listed = read_periods(
-        context, read, manifest=manifest, to=to, first=first, by=by, week=week, count=12
+        context, read, manifest=manifest, to=to, first=first, by=(by, week), count=12
     )
     rows = [asdict(each) for each in listed]
     names = ("start", "new", "returning", "resurrecting", "dormant", "complete")

@@ -6,8 +6,9 @@ import csv
 import datetime as dt
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -90,10 +91,20 @@ def read_day(text: str | None, otherwise: dt.date) -> dt.date:
 
 
 def read_metric(
-    context: typer.Context, manifest: Path, url: str | None, read: Callable[[Picture], Asking[T]]
+    context: typer.Context,
+    read: Callable[[Picture], Asking[T]],
+    *,
+    manifest: Path,
+    url: str | None,
+    events: Collection[str] = (),
 ) -> T:
-    """Read a metric as an operator."""
-    return open_project(context.obj.terminal, manifest, url).analytics.read(read)
+    """Read a metric as an operator; `events` are those that it names.
+
+    Raises:
+        UsageError: there is no such event.
+    """
+    verbs = open_project(context.obj.terminal, manifest, url).analytics
+    return verbs.read(read, events={*map(name_event, events)} - {ANY})
 
 
 def read_periods(
@@ -103,18 +114,18 @@ def read_periods(
     manifest: Path,
     to: list[str] | None,
     first: str | None,
-    by: Grouping,
-    week: FirstDay,
+    by: tuple[Grouping, FirstDay],
     count: int,
+    events: Collection[str] = (),
 ) -> T:
     """Read a metric of the periods asked for; without them of the last `count` up to today."""
     last, url = split_to(to)
 
     def read_asked(picture: Picture) -> Asking[T]:
-        span = read_span(picture, first, last, by=by, count=count)
-        return read(picture, Buckets(*span, by.value, week.value))
+        span = read_span(picture, first, last, by=by[0], count=count)
+        return read(picture, Buckets(*span, by[0].value, by[1].value))
 
-    return read_metric(context, manifest, url, read_asked)
+    return read_metric(context, read_asked, manifest=manifest, url=url, events=events)
 
 
 def read_span(
@@ -149,12 +160,15 @@ def print_rows(
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerows([names, *map(_flatten, rows)])
         return 0
-    print("  ".join(names))
-    for row in rows:
-        print(
-            show_controls("  ".join("-" if each is None else str(each) for each in _flatten(row)))
-        )
+    lines = [[*names], *([_show(each) for each in _flatten(row)] for row in rows)]
+    widths = [max(map(len, column)) for column in zip_longest(*lines, fillvalue="")]
+    for line in lines:
+        print("  ".join(map(str.ljust, line, widths)).rstrip())
     return 0
+
+
+def _show(value: object) -> str:
+    return "-" if value is None else show_controls(str(value))
 
 
 def _flatten(row: Sequence[object]) -> list[object]:

@@ -91,7 +91,7 @@ class Catalog:
                 found = list(
                     self._database.list_collections(authorizedCollections=True, nameOnly=True)
                 )
-        return {info["name"]: dict(info) for info in found}
+            return {info["name"]: dict(info) for info in found}
 
     @cached_property
     def servers_own(self) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from struct import error as StructError
 
+from bson.errors import BSONError
 from pymongo.errors import (
     AutoReconnect,
     ConfigurationError,
@@ -79,6 +81,9 @@ def translated(
         code = error.code if isinstance(error, OperationFailure) else None
         remedy = remedies.get(0, remedy) if remedy == AGAIN else remedy
         raise error_class(message, remedy=remedies.get(code or -1, remedy)) from error
+    except (BSONError, LookupError, StructError) as error:
+        message = f"{place}: a reply of the server cannot be read: {_clean(str(error), secrets)}"
+        raise error_class(message, remedy=AGAIN) from error
     except (OSError, ValueError, TypeError, UserWarning) as error:
         # Options of the URL that pymongo does not check: a file that is not there, an unknown word.
         message = f"{place}: {_clean(str(error), secrets)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 
 from assise.errors import SourceError
@@ -88,10 +89,20 @@ def open_source(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Sourc
     raise refuse_file(path)
 
 
-def import_server(place: Path | str | None) -> None:
-    """Import what reads a server, if a place may be the URL of one."""
+def measure(place: Path | str) -> int | None:
+    """Return the bytes that a source has on the disk, as far as they can be seen.
+
+    Returns None of a server, and imports what reads it.
+    """
     if isinstance(place, str) and _may_be_url(place):
         import assise.mongo.server  # noqa: F401
+
+        return None
+    path, size = Path(place), 0
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        with suppress(OSError):
+            size += file.stat().st_size
+    return size
 
 
 def _may_be_url(place: str) -> bool:

@@ -171,6 +171,12 @@ class Connection:
         with translated(self.target):
             return _read_rows(self._query(statement, [array], [find_type(column_type).array_oid]))
 
+    def fetch_column(self, statement: str, array: bytes, column_type: str) -> list[Cell]:
+        """The cells of a query of one column that is never NULL, otherwise as `fetch_cells`."""
+        with translated(self.target):
+            result = self._query(statement, [array], [find_type(column_type).array_oid])
+            return [*_read_column(result, 0)]
+
     def stream(
         self,
         query: str,
@@ -270,9 +276,11 @@ def run_all(
             raise
 
 
+def _read_column(result: PGresult, column: int) -> Iterator[Cell]:
+    cells = map(result.get_value, range(result.ntuples), repeat(column))
+    return cast(Iterator[Cell], cells)
+
+
 def _read_rows(result: PGresult) -> Iterator[BinaryRow]:
-    columns = [
-        map(result.get_value, range(result.ntuples), repeat(column))
-        for column in range(result.nfields)
-    ]
+    columns = [_read_column(result, column) for column in range(result.nfields)]
     return cast(Iterator[BinaryRow], zip(*columns, strict=True))

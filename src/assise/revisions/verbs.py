@@ -306,6 +306,7 @@ class RevisionVerbs:
             BusyError: a lock could not be had; the same call goes on.
         """
         with self._connect() as (connection, tables, manifest, schema):
+            self.workspace.check_parts(connection, manifest)
             if dry_run:
                 todo = self._list_pending(connection, tables, manifest, schema)
                 blocks = [block for revision in todo for block in revision.up]

@@ -27,7 +27,7 @@ from assise.manifest.sections.partitions import PARTITION
 from assise.manifest.sections.references import Reference, list_foreign_keys
 from assise.schema.computed import add_formula
 from assise.schema.deletion import are_null
-from assise.schema.guards import find_guards
+from assise.schema.guards import Guard, find_guards
 from assise.schema.objects import ORDER, Amendment, Broken, Object, ObjectNames
 from assise.schema.sql import quote, quote_list, quote_table, quote_text
 
@@ -48,20 +48,24 @@ def list_objects(manifest: Manifest, schema: str) -> list[Object]:
     guards = find_guards(manifest)
     found: list[Object] = []
     for table in manifest.tables:
-        hidden = guards[table].hidden if table in guards else ()
-        found += _Builder(manifest.tables, table, schema, names, hidden).list_all()
+        found += _Builder(manifest.tables, table, schema, names, guards.get(table)).list_all()
     return sorted(found, key=lambda each: ORDER.index(each.kind))
 
 
 @dataclass(frozen=True)
 class _Builder:
-    """Builds the objects of one table; `hidden` are its columns that deleted rows have."""
+    """Builds the objects of one table, which may have a rule."""
 
     tables: Mapping[str, Table]
     name: str
     schema: str
     names: ObjectNames
-    hidden: Sequence[str] = ()
+    guard: Guard | None = None
+
+    @property
+    def hidden(self) -> Sequence[str]:
+        """The columns that deleted rows have."""
+        return self.guard.hidden if self.guard else ()
 
     @property
     def table(self) -> Table:
@@ -306,12 +310,20 @@ class _Builder:
             self._drop_constraint(name),
             after="" if is_cut else validate,
             refers_to=key.target.table,
+            forget=self._forget(key, orphan),
             needs=self._needs,
             broken=self._broken(orphan, f"refer to no {key.target.table}.{others}", is_set),
             amendment=None
             if key.orphans == "keep"
             else Amendment(key.orphans, key.columns, orphan),
         )
+
+    def _forget(self, key: Reference, orphan: str) -> str:
+        links = self.guard.links if self.guard else ()
+        if not any(link.own_key == [*key.columns] and link.copies for link in links):
+            return ""
+        first = quote(key.columns[0])
+        return f"UPDATE ONLY {self.sql_name} AS c SET {first} = c.{first} WHERE {orphan}"
 
     def _amend_duplicates(
         self,

@@ -69,6 +69,8 @@ class Object:
         if_long: the statement for what can be had where values are too long for an index.
         after: the statement that follows once it is there: it checks old rows, or reads them.
         refers_to: the table that a foreign key refers to.
+        forget: of a foreign key by which rows copy what rules compare, the UPDATE after which those
+            that refer to no row have nothing of it, by their trigger; it ends in WHERE.
         broken: the rows that break it.
         amendment: what becomes of them, unless they are kept.
         needs: the statement that adds the columns of parts that it reads, for a trial before them.
@@ -84,6 +86,7 @@ class Object:
     if_long: str = ""
     after: str = ""
     refers_to: str = ""
+    forget: str = ""
     broken: Broken = Broken()
     amendment: Amendment | None = None
     needs: str = ""

@@ -13,8 +13,8 @@ from typing import Literal
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
-from assise.manifest.sections.embedding import EMBED
-from assise.manifest.sections.search import SEARCH, Search
+from assise.manifest.sections.embedding import EMBED, find_shown
+from assise.manifest.sections.search import SEARCH
 from assise.manifest.sections.search_log import SEARCH_LOG
 from assise.postgres.asking import Asking
 from assise.postgres.pool import Record
@@ -331,7 +331,7 @@ def check_tables(
 
 
 def _read_bodies(manifest: Manifest, table: str, row: Record) -> list[str]:
-    search = SEARCH.of(manifest.tables[table]) or Search()
+    search = find_shown(manifest.tables[table])
     return [_as_text(row[column])[:LONGEST] for column in search.body if row.get(column)]
 
 
@@ -339,7 +339,7 @@ def _mark(
     manifest: Manifest, table: str, texts: Iterable[list[str]], q: str, *, schema: str | None
 ) -> tuple[str, dict[str, object]]:
     """The statement that finds the best passages of texts, and its parameters."""
-    search = SEARCH.of(manifest.tables[table]) or Search()
+    search = find_shown(manifest.tables[table])
     function = quote(schema, "search_headlines") if schema else "search_headlines"
     return (
         f"SELECT {function}(%(bodies)s::text[], %(q)s, %(languages)s::text[]) AS headlines",
@@ -354,7 +354,7 @@ def _mark(
 def _make_hit(manifest: Manifest, hit: Record, row: Record, snippet: str) -> Hit:
     name = str(hit["table"])
     table = manifest.tables[name]
-    search = SEARCH.of(table) or Search()
+    search = find_shown(table)
     key = [row[column] for column in table.primary_key]
     title = str(row.get(search.title or "") or "")
     known = {*table.primary_key, *search.columns, "_place"}

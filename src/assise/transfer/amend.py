@@ -169,7 +169,11 @@ def amend_rows(
         return set()
     try:
         with connection.transaction():
-            return _Run(connection, load, source, asked, log).run()
+            run = _Run(connection, load, source, asked, log)
+            changed = run.run()
+            if changed:
+                run.forget(objects)
+            return changed
     except BusyError as error:
         raise TargetError(
             f"another session writes the tables of {load.name!r}",
@@ -222,6 +226,12 @@ class _Run:
                 changed.add(name)
         self._write_findings()
         return changed
+
+    def forget(self, objects: Sequence[Object]) -> None:
+        """Take from orphans that are kept what they have copied of rows that were rejected."""
+        for each in objects:
+            if each.forget:
+                self.connection.execute(f"{each.forget} AND c.xmin IN ({self._transactions})")
 
     def prepare(self) -> list[Breach]:
         """Make the temporary tables; the breaches that are asked for."""

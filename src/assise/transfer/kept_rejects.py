@@ -13,6 +13,9 @@ from assise.rows.model import Reason
 from assise.transfer.ledger import QUERIES, Load
 from assise.types.wire import add_length, int4_field, int8_field, write_row
 
+PAGE_REJECTS, PAGE_BYTES = 5_000, 1 << 20
+"""Rejects that are read at once, at most, and bytes of them after which no further one is read."""
+
 
 class Reject(NamedTuple):
     """One reject: where its bytes lie in the uncompressed source, and why it was rejected."""
@@ -23,6 +26,15 @@ class Reject(NamedTuple):
     reason: Reason
     detail: str
     sha256: str
+
+
+class KeptReject(NamedTuple):
+    """One reject with its bytes; `size` is that in the source, of which few may be kept."""
+
+    offset: int
+    size: int
+    reason: Reason
+    raw: bytes
 
 
 def write_rejects(
@@ -91,18 +103,30 @@ def read_reject(connection: Connection, load: Load, collection: str, offset: int
     return raw
 
 
-def stream_rejects(
-    connection: Connection, load: Load, collection: str
-) -> Iterator[tuple[int, int, Reason, bytes]]:
-    """Offset, size, reason and bytes of each reject of a collection.
+def stream_rejects(connection: Connection, load: Load, collection: str) -> Iterator[KeptReject]:
+    """Yield each reject of a collection with its bytes, by offset."""
+    for page in page_rejects(connection, load, collection):
+        yield from page
 
-    One is read at a time: each may have 16 MiB.
+
+def page_rejects(
+    connection: Connection,
+    load: Load,
+    collection: str,
+    *,
+    count: int = PAGE_REJECTS,
+    size: int = PAGE_BYTES,
+) -> Iterator[list[KeptReject]]:
+    """Yield the rejects of a collection, some at a time: `count` at most.
+
+    A page ends with the first one behind `size` bytes: one may have 16 MiB, and millions a few.
     """
 
-    def make(offset: int, size: int, reason: int, raw: bytes) -> tuple[int, int, Reason, bytes]:
-        return offset, size, Reason(reason), raw
+    def make(offset: int, size: int, reason: int, raw: bytes) -> KeptReject:
+        return KeptReject(offset, size, Reason(reason), raw)
 
-    parameters = {"load_id": load.id, "collection": collection, "offset": -1}
-    while found := connection.fetch(make, QUERIES["next_reject"], parameters):
-        yield found[0]
-        parameters["offset"] = found[0][0]
+    facts = {"load_id": load.id, "collection": collection, "count": count, "bytes": size}
+    offset = -1
+    while page := connection.fetch(make, QUERIES["next_rejects"], {**facts, "offset": offset}):
+        yield page
+        offset = page[-1].offset

@@ -61,6 +61,9 @@ KEYS_AT_ONCE = 100
 TABLES_AT_ONCE = 20
 """Tables whose statistics one statement collects, each in a transaction of its own."""
 
+REJECTS_AT_ONCE = 1_000
+"""Rejects of small chunks that wait to be written together, at most."""
+
 LOADERS = 100
 """Collections whose loaders are kept."""
 
@@ -275,8 +278,13 @@ class LoadWork:
             for task in tasks:
                 chunk = task.read(self._source, hint)
                 line, rejected = self._loader(task.collection.name).copy_chunk(chunk)
-                lines.append(line)
+                # What is written already is not kept: of very short texts there are very many.
+                bare = replace(chunk, hashed=chunk.digest, documents=[], runs=[])
+                lines.append(line._replace(chunk=bare))
                 rejects += rejected
+                if len(rejects) > REJECTS_AT_ONCE:
+                    write_rejects(self._connection, self._load, rejects)
+                    rejects.clear()
             if rejects:
                 write_rejects(self._connection, self._load, rejects)
             ledger.write_chunks(self._connection, self._load, lines)

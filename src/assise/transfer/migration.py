@@ -18,7 +18,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.nothing import ADDRESS
-from assise.mongo.opening import import_server, open_source
+from assise.mongo.opening import measure, open_source
 from assise.mongo.source import (
     NO_OPTIONS,
     NOTHING,
@@ -220,6 +220,7 @@ def plan(
     connection = workspace.find_connection(manifest)
     if connection is not None:
         with connection:
+            workspace.check_parts(connection, manifest)
             plan_changes(connection, manifest, plan)
     return plan
 
@@ -237,6 +238,7 @@ def load(
     workspace.write_schema()
     with workspace.connect(manifest) as connection:
         ledger.lock(connection, manifest.name, log=workspace.log)
+        workspace.check_parts(connection, manifest)
         ledger.upgrade(connection)
         found = ledger.find_load(connection, manifest.name)
         if found is not None:
@@ -473,9 +475,13 @@ def _working(
 
 
 def spare_workers(workspace: Workspace, place: Path | str | None) -> AbstractContextManager[None]:
-    """Have the workers of a block forked, before this process has threads or connections."""
-    import_server(place)
-    return spare_processes(min(workspace.setting(WORKERS) or count_cores(), MOST_WORKERS) - 1)
+    """Fork the workers of a block, before this process has threads or connections.
+
+    They are as many as the source needs; of a server, and of what the ledger names, as there may be.
+    """
+    size = None if place is None else measure(place)
+    few = count_cores() if size is None else min(count_cores(), -(-size // WORKER_BYTES))
+    return spare_processes(min(workspace.setting(WORKERS) or few, MOST_WORKERS) - 1)
 
 
 def _count_workers(workspace: Workspace, source: Source) -> int:

@@ -16,11 +16,6 @@ from assise.types.wire import Cell, join_array
 FEW_KEYS, FEW_ROWS = 100, 1_000
 """Documents whose child rows are read at once, if there are fewer than so many rows."""
 
-
-def _only_cells(rows: Iterable[BinaryRow]) -> list[bytes]:
-    return [row for (row,) in rows if row is not None]
-
-
 Name = TypeVar("Name", bound=Hashable)
 
 
@@ -60,18 +55,18 @@ class Readback(Generic[Name]):
             rows[row[self._key_position] or Cell(b"")] = row
         return rows, self._read_child_rows(keys, packed)
 
-    def read_joined(self, keys: bytes, count: int) -> tuple[list[bytes], list[list[bytes]]]:
+    def read_joined(
+        self, keys: bytes, count: int
+    ) -> tuple[Sequence[bytes], Sequence[Sequence[bytes]]]:
         """Return the rows of keys, whose fields are joined, and for each layout the child rows.
 
         Each row is what `record_send` gives.
         """
         packed = join_array(keys, count, find_type(self._key_type).oid)
         root, *children = self._selects_joined
-        rows = _only_cells(self._connection.fetch_cells(root, packed, self._key_type))
-        child_rows = [
-            _only_cells(self._read(select, packed, is_few=count <= FEW_KEYS)) for select in children
-        ]
-        return rows, [[], *child_rows]
+        rows = self._connection.fetch_column(root, packed, self._key_type)
+        child_rows = [self._read(each, packed, is_few=count <= FEW_KEYS) for each in children]
+        return rows, [[], *([row for (row,) in each if row] for each in child_rows)]
 
     def _read(self, select: str, packed: Cell, *, is_few: bool) -> Iterable[BinaryRow]:
         """Read the rows of a few documents in one round trip, unless they turn out to be many."""

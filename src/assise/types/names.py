@@ -7,6 +7,12 @@ import re
 MAX_LENGTH = 10_485_760
 MAX_PRECISION = 1_000
 MAX_PLACES = 6
+LIMITS = {
+    "varchar": f"Write varchar(n): 1 to {MAX_LENGTH:,} characters.",
+    "numeric": f"Write numeric(p,s): 1 to {MAX_PRECISION:,} digits, of them 0 to p decimal places.",
+    "timestamptz": f"Write timestamptz(n): 0 to {MAX_PLACES} decimal places of a second.",
+}
+"""The types that take modifiers, and which."""
 
 _SYNONYMS = {
     "smallint": "int2",

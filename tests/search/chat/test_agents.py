@@ -56,8 +56,10 @@ def test_an_agent_sees_what_its_user_sees(
                 found = await call(client, "search", query="vercel", limit=3)
                 best = found["results"][0]
                 assert {hit["id"] % USERS for hit in found["results"]} == {user}
-                alike = await call(client, "similar", table="notes", id=str(best["id"]))
+                alike = await call(client, "similar", table="notes", id=best["id"])
                 assert alike["results"]
+                as_text = await call(client, "similar", table="notes", id=str(best["id"]))
+                assert as_text == alike
                 assert best["id"] not in {hit["id"] for hit in alike["results"]}
                 assert {hit["id"] % USERS for hit in alike["results"]} == {user}
                 answer = await call(client, "ask", question="comment déployer sur Vercel ?")
@@ -70,6 +72,8 @@ def test_an_agent_sees_what_its_user_sees(
                 )
                 assert foreign.is_error
                 assert "no row" in str(foreign.content)
+                several = await client.call_tool("similar", {"table": "notes", "id": [user, 1]})
+                assert "no row" in str(several.content)
                 for key in ("x", "", "9" * 30, "1\0", "\ud800"):
                     refused = await client.call_tool("similar", {"table": "notes", "id": key})
                     assert "is no key of table notes" in str(refused.content)

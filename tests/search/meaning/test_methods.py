@@ -20,6 +20,7 @@ from assise.errors import EmbedderError, RefusedError, UsageError
 from assise.postgres.pool import Record
 from assise.postgres.sync import SyncSession
 from assise.project import Project
+from assise.search.chat.agent import AgentTools
 from assise.search.chat.ask import ChatAnswer
 from assise.search.meaning.embedder import Purpose, Vector
 from assise.search.meaning.local import LocalEmbedder
@@ -120,6 +121,33 @@ def test_a_table_that_is_not_embedded_says_how_it_could_be(shelf: Project) -> No
         "books",
         "notes",
     }
+
+
+def test_a_table_that_is_embedded_alone_is_shown_and_reached_by_agents(shelf: Project) -> None:
+    """It has no `search:`, and its hits show what is embedded."""
+    found = shelf.search.query(Request("a puppy", ["notes"], 1, method="semantic"), user_id=2)
+    assert (found.results[0].title, found.results[0].metadata) == ("", {"kind": "user"})
+    assert "Reward the <b>puppy</b>" in found.results[0].snippet
+
+    async def run() -> None:
+        async with App(shelf.path, urls={"app": sign_in(shelf)}) as app:
+            tools = AgentTools(app.chat, 2)
+            assert [*(await tools.tables())["tables"]] == ["books", "notes"]
+            (best,) = (await tools.search("a puppy", ["notes"], 1))["results"]
+            assert "puppy" in best["snippet"]
+            alike = await tools.similar("notes", best["id"])
+            assert [hit["type"] for hit in alike["results"]] == ["notes"] * 3
+            assert best["id"] not in {hit["id"] for hit in alike["results"]}
+
+    asyncio.run(run())
+    whole = shelf.path.read_text().replace(
+        "    search: {title: title, body: text, language: [fr, en]}\n", ""
+    )
+    shelf.path.write_text(whole)
+    shelf.load(None, confirm=confirm)
+    found = shelf.search.query(Request("a puppy", ["books"], 1, method="semantic"), user_id=2)
+    assert found.results[0].title == "Training a dog"
+    assert "Reward the <b>puppy</b>" in found.results[0].snippet
 
 
 def test_similarity_is_measured_on_the_models_own_scale(shelf: Project) -> None:

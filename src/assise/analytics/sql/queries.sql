@@ -14,6 +14,16 @@ SELECT assise.analytics_track(
     (string_to_array(%(traffics)s, %(mark)s))[2:], (string_to_array(%(properties)s, %(mark)s))[2:], true
 ) AS kept
 
+-- unknown_events --
+-- Which of some events have never been.
+SELECT event FROM unnest(%(events)s::text[]) AS asked (event)
+WHERE NOT EXISTS (SELECT FROM assise.analytics_bitmap AS b WHERE b.event = asked.event)
+    AND NOT EXISTS (SELECT FROM assise.analytics_events AS e WHERE e.event = asked.event)
+
+-- event_names --
+-- The names of events that are folded.
+SELECT DISTINCT event FROM assise.analytics_bitmap WHERE event <> ''
+
 -- count_new --
 -- How many of some events of before would be kept.
 SELECT count(DISTINCT uuid) FROM unnest(%(uuids)s::uuid[], (string_to_array(%(ids)s, %(mark)s))[2:], %(ats)s::timestamptz[]) AS g (uuid, distinct_id, at)
@@ -86,9 +96,13 @@ FROM pg_current_snapshot() AS snapshot LEFT JOIN assise.analytics_state ON true
 -- opening --
 -- How far events are folded, whether in the days of this zone, and whether there are others that this session sees.
 SELECT *, EXISTS (
-    SELECT FROM assise.analytics_events AS e
-    WHERE (e.xid, e.number) > (CASE WHEN is_fresh THEN state.xid::xid8 ELSE '0' END, CASE WHEN is_fresh THEN state.number ELSE 0 END)
-        AND pg_visible_in_snapshot(e.xid, snapshot::pg_snapshot)
+    -- In order: where there is none, as mostly, the index says so at once, and no table is read.
+    SELECT FROM (
+        SELECT FROM assise.analytics_events AS e
+        WHERE (e.xid, e.number) > (CASE WHEN is_fresh THEN state.xid::xid8 ELSE '0' END, CASE WHEN is_fresh THEN state.number ELSE 0 END)
+            AND pg_visible_in_snapshot(e.xid, snapshot::pg_snapshot)
+        ORDER BY e.xid, e.number LIMIT 1
+    ) AS first
 ) AS has_tail
 FROM (SELECT *, coalesce(timezone = %(zone)s AND cluster = here, false) AS is_fresh FROM ({state}) AS state) AS state
 

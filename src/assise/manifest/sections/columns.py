@@ -8,7 +8,7 @@ from assise.manifest.keys import Key, Tables
 from assise.manifest.paths import check_path, default_path, parse_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.children import list_ancestors
-from assise.types.names import PATTERN
+from assise.types.names import LIMITS, PATTERN
 from assise.types.table import (
     KEY_KINDS,
     KINDS,
@@ -53,7 +53,14 @@ def _check_columns(
 
 def _check_type(place: Place, column_type: str, tables: Tables) -> Iterator[Problem]:
     del tables
-    if not is_type(column_type):
+    if is_type(column_type):
+        return
+    base, has_modifier, _ = column_type.partition("(")
+    if has_modifier and (base in LIMITS or is_type(base)):
+        message = "has no modifier that it takes" if base in LIMITS else "takes no modifier"
+        remedy = LIMITS.get(base, f"Write {base}.")
+        yield Problem(place, message, show(column_type), remedy)
+    else:
         yield Problem(place, "is not a type", show(column_type), nearest(column_type, NAMES))
 
 

@@ -17,7 +17,7 @@ from assise.manifest.sections.columns import list_columns
 from assise.manifest.sections.deletion import SOFT_DELETE
 from assise.manifest.sections.personal import PERSONAL
 from assise.manifest.sections.references import REFERENCES
-from assise.manifest.sections.search import check_texts
+from assise.manifest.sections.search import SEARCH, Search, check_texts
 from assise.wording import nearest, show
 
 DEFAULT_CHUNK = "400 tokens"
@@ -268,3 +268,19 @@ def _write_embed(embed: Embed) -> object:
         return [*embed.field]
     field = embed.field[0] if len(embed.field) == 1 else [*embed.field]
     return {**embed.model_dump(mode="json", exclude_unset=True), "field": field}
+
+
+def find_shown(table: Keyed) -> Search:
+    """The columns that hits of a table show: those that are searched, or else those that are embedded,
+    of several the first as title.
+    """
+    search, embed = SEARCH.of(table), EMBED.of(table)
+    if search is not None or embed is None:
+        return search or Search()
+    first, *others = embed.field
+    return Search(title=first, body=tuple(others)) if others else Search(body=embed.field)
+
+
+def is_asked(table: Keyed) -> bool:
+    """Whether questions are answered from a table: it is searched by words, by meaning, or by both."""
+    return SEARCH.of(table) is not None or EMBED.of(table) is not None

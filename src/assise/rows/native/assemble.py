@@ -23,7 +23,10 @@ class NativeAssembler(Protocol):
         """The keys of documents that have one, as joined fields, and how many they are."""
 
     def assemble_all(
-        self, documents: Sequence[Document], rows: list[bytes], child_rows: list[list[bytes]]
+        self,
+        documents: Sequence[Document],
+        rows: Sequence[bytes],
+        child_rows: Sequence[Sequence[bytes]],
     ) -> tuple[bytes, bytes] | None:
         """The documents of rows as `record_send` gives them, joined, and where each ends.
 

@@ -12,7 +12,7 @@ from typing import Any
 from assise import __version__
 from assise.errors import AssiseError, RefusedError, TargetError, UsageError
 from assise.extras import load
-from assise.manifest.sections.search import SEARCH
+from assise.manifest.sections.embedding import is_asked
 from assise.postgres.asking import answer_async
 from assise.schema.access import AccessRules
 from assise.schema.search.searched import list_readable
@@ -66,20 +66,26 @@ class AgentTools:
         results = [asdict(each) for each in found.results]
         return _as_json({"results": results, "warning": found.warning})
 
-    async def similar(self, table: str, id: str, limit: int = 5) -> dict[str, Any]:  # noqa: A002
-        """Find rows of a table that are like the row with this id."""
-        manifest = self.chat.manifest
+    async def similar(
+        self,
+        table: str,
+        id: str | int | list[str | int],  # noqa: A002
+        limit: int = 5,
+    ) -> dict[str, Any]:
+        """Find rows of a table that are like the row with this id, as hits have it."""
+        manifest, key = self.chat.manifest, _list_key(id)
         self._choose([table])
         rights = {"user_id": self.user_id, "tenant_id": self.tenant_id}
         async with self.chat.search.open_session(**rights) as session:
             try:
-                text = await answer_async(find_text(manifest, table, id), session.fetch)
+                text = await answer_async(find_text(manifest, table, key), session.fetch)
             except RefusedError as error:
                 raise UsageError(
-                    f"{id[:80]!r} is no key of table {table}", remedy="Take the id of a hit."
+                    f"{', '.join(key)[:80]!r} is no key of table {table}",
+                    remedy="Take the id of a hit.",
                 ) from error
         found = await self.search(text, [table], max(1, min(limit, MOST)) + 1)
-        others = [hit for hit in found["results"] if str(hit["id"]) != id]
+        others = [hit for hit in found["results"] if _list_key(hit["id"]) != key]
         return {"results": others[:limit]}
 
     async def ask(self, question: str, tables: list[str] | None = None) -> dict[str, Any]:
@@ -111,18 +117,25 @@ class AgentTools:
         """The tables that are meant; all without them.
 
         Raises:
-            UsageError: one is not searched.
+            UsageError: one is not searched, or none is.
         """
         known = self._list_tables()
         for name in tables or ():
             if name not in known:
                 raise UsageError(f"table {name!r} is not searched", remedy=nearest(name, known))
+        if not known:
+            raise UsageError("no table is searched", remedy="Write search: or embed: at one.")
         return [*(tables or known)]
 
     def _list_tables(self) -> list[str]:
         tables = self.chat.manifest.tables
         names = tables if self.served is None else self.served
-        return [name for name in names if SEARCH.of(tables[name]) is not None]
+        return [name for name in names if is_asked(tables[name])]
+
+
+def _list_key(value: object) -> list[str]:
+    """The values of a key as texts: an id of one column, or a list."""
+    return [*map(str, value if isinstance(value, list) else [value])]
 
 
 def _check(text: str) -> str:

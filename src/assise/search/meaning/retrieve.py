@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from assise.manifest.model import Manifest
-from assise.manifest.sections.embedding import EMBED, Embed
-from assise.manifest.sections.search import SEARCH, Search
+from assise.manifest.sections.embedding import EMBED, Embed, find_shown
 from assise.postgres.asking import Asking
 from assise.postgres.pool import Record
 from assise.schema.search.meaning import call_similar, select_children
@@ -143,7 +142,7 @@ def _list_passages(
     manifest: Manifest, hit: Record, row: Record, question: str, *, per_row: int
 ) -> list[FoundPassage]:
     table = manifest.tables[str(hit["table"])]
-    search, embed = SEARCH.of(table) or Search(), EMBED.of(table)
+    search, embed = find_shown(table), EMBED.of(table)
     names = embed.field if embed else search.columns
     text = compose([*(row.get(name) for name in names), *row[CHILDREN]])
     told = [_Told(*each) for each in hit.get("passages") or ()]

@@ -150,10 +150,17 @@ WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset >= 
 -- The bytes of one reject.
 SELECT raw FROM assise.reject WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset = %(offset)s
 
--- next_reject --
--- The reject behind an offset, with its bytes.
-SELECT start_offset AS offset, size, reason, raw FROM assise.reject
-WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset > %(offset)s ORDER BY start_offset LIMIT 1
+-- next_rejects --
+-- The rejects behind an offset with their bytes: one, and more as long as they have few bytes.
+SELECT start_offset AS offset, size, reason, raw
+FROM (
+    SELECT start_offset, size, reason, raw, sum(octet_length(raw)) OVER (ORDER BY start_offset) - octet_length(raw) AS bytes_before
+    FROM (
+        SELECT start_offset, size, reason, raw FROM assise.reject
+        WHERE load_id = %(load_id)s AND collection = %(collection)s AND start_offset > %(offset)s
+        ORDER BY start_offset LIMIT %(count)s
+    ) AS following
+) AS page WHERE bytes_before < %(bytes)s ORDER BY start_offset
 
 -- columns --
 -- Names and types of the columns of tables, by their numbers from 1 on.

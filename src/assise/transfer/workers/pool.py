@@ -250,11 +250,11 @@ class _Worker:
     def _start(self) -> subprocess.Popen[bytes] | Spare:
         if self._is_over:
             raise WorkerError("the pool of workers has ended")
-        process = take_spare()
-        is_new = process is None
-        self._process = process = process or _start_anew()
+        spare = take_spare()
+        process = spare or _start_anew()
+        self._process = process
         self._input, self._output = cast(BinaryIO, process.stdin), cast(BinaryIO, process.stdout)
-        if is_new:
+        if spare is None:
             self._send([str(entry) for entry in sys.path])
         self._send(self._description)
         return process

@@ -92,7 +92,7 @@ def take_spare() -> Spare | None:
 
 def _fork() -> Spare:
     (tasks, to_worker), (from_worker, answers) = os.pipe(), os.pipe()
-    spare_in, spare_out = open(to_worker, "wb"), open(from_worker, "rb")
+    spare_in, spare_out = os.fdopen(to_worker, "wb"), os.fdopen(from_worker, "rb")
     pid = os.fork()
     if not pid:
         for stream in (spare_in, spare_out):
@@ -112,7 +112,7 @@ def _become_worker(tasks: int, answers: int) -> NoReturn:
         for stream, number in ((tasks, 0), (answers, 1)):
             os.dup2(stream, number)
             os.close(stream)
-        sys.stdin = open(0, encoding="utf-8", closefd=False)
+        sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
         worker.main()
         os._exit(0)
     finally:

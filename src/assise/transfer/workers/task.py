@@ -14,6 +14,9 @@ from assise.progress import Progress
 BUNDLE_TASKS = 200
 """Tasks in a bundle at most: with the end of each collection, a hundred small collections."""
 
+FRAME_BYTES = 40
+"""What a document or a run that is read counts at least in a bundle, however short it is."""
+
 Result = dict[str, Any]
 """The outcome of a task; JSON can hold it."""
 
@@ -46,6 +49,12 @@ class Task:
     sample: int | None = None
     problems: tuple[str, ...] = ()
     size: int = 0
+
+    @property
+    def weight(self) -> int:
+        """The source's bytes, as they count in a bundle."""
+        frames = len(self.chunk.documents) + len(self.chunk.runs) if self.chunk else 0
+        return max(self.size, FRAME_BYTES * frames)
 
     @property
     def is_end(self) -> bool:
@@ -95,10 +104,10 @@ def bundle_tasks(tasks: Iterable[Task], size: int) -> Iterator[list[Task]]:
     bundle: list[Task] = []
     left = size
     for task in tasks:
-        left -= task.size
+        left -= task.weight
         if bundle and (left < 0 or len(bundle) == BUNDLE_TASKS or not size):
             yield bundle
-            bundle, left = [], size - task.size
+            bundle, left = [], size - task.weight
         bundle.append(task)
     if bundle:
         yield bundle
