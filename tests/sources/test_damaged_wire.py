@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 from tests.servers.mongo import MongoServer
 from tests.sources.kinds import DATABASE, SERVER, write_server
-from tests.sources.test_sources import Read, read
+from tests.sources.reading import Read, read
 
 pytestmark = pytest.mark.contract
 
