@@ -1,12 +1,16 @@
 """Measure load, verify and infer beside a bare binary COPY of the same rows into the same tables.
 
     python benchmarks/load.py [--messages 400000] [--users 10000] [--runs 5] [--workers N]
+    python benchmarks/load.py --profile [--messages 400000] [--users 10000] [--runs 5]
 
 The sources are messages of 450 bytes and Devora (examples/devora). A table is printed and written
 to benchmarks/results.md: seconds (medians) of the stage, as its report says, and of the whole
 command; microseconds a document of the stage; the speed of both beside bare COPY (one connection,
 rows made beforehand), and of the stage beside load; the largest peak memory of a process; and the
 time and the losses of a script by hand (benchmarks/naive.py). Of infer there is the command alone.
+
+With `--profile` one process loads chunk by chunk, and prints what each part takes of the processor,
+the server's parts too (Linux alone): a machine that does other things changes that the least.
 """
 
 from __future__ import annotations
@@ -20,10 +24,12 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Literal, NamedTuple
 
 import bson
@@ -40,7 +46,13 @@ from assise.mongo.dump import Dump, open_dump
 from assise.native import describe_native
 from assise.project import Project
 from assise.rows.shred import Shredder
-from assise.schema.sql import copy_rows, create_function, create_tables, key_functions
+from assise.schema.sql import (
+    copy_rows,
+    create_function,
+    create_tables,
+    key_functions,
+    quote_table,
+)
 
 HERE = Path(__file__).parent
 CHUNK_BYTES = 4 << 20
@@ -144,6 +156,88 @@ def copy_bare(project: Project, dump: Dump) -> float:
             seconds += perf_counter() - begun
         connection.execute("DROP SCHEMA bare CASCADE")
     return seconds
+
+
+def read_processor_time(pid: int) -> float:
+    """Return the seconds of processor time of the main thread of a process."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+
+
+class Clock:
+    """Sums up processor time by part: that of this thread, and that of the server's process."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.seconds: Counter[str] = Counter()
+
+    @contextmanager
+    def measure(self, part: str) -> Iterator[None]:
+        """Count what the block takes."""
+        own, servers = thread_time(), read_processor_time(self._pid)
+        yield
+        self.seconds[f"{part}: client"] += thread_time() - own
+        self.seconds[f"{part}: server"] += read_processor_time(self._pid) - servers
+
+
+def load_by_hand(project: Project, dump: Dump) -> Counter[str]:
+    """Load in this process as one worker does; the processor time of each part.
+
+    Bare COPY stands beside it, of the same rows into the same tables.
+    """
+    layout = project.manifest.layout
+    with project.connect(project.manifest) as connection:
+        clock = Clock(connection.pid)
+        for schema in ("bare", "chunks"):
+            connection.execute(f"CREATE SCHEMA {schema}")
+            for name in key_functions(layout):
+                connection.execute(create_function(name, schema))
+            for statement in create_tables(layout, schema):
+                connection.execute(statement)
+        for statement, rows in make_rows(project, dump):
+            with clock.measure("bare COPY"):
+                connection.copy_in(statement, rows)
+        for root, name in project.manifest.roots.items():
+            shredder = Shredder(layout, root)
+            copies = [copy_rows(table, "chunks") for table in shredder.layouts]
+            chunks = list_chunks(dump, name)
+            while True:
+                with clock.measure("read"):
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    break
+                with clock.measure("sha256"):
+                    _ = chunk.digest
+                with clock.measure("shred"):
+                    batch = shredder.shred(chunk.documents)
+                with clock.measure("COPY"), connection.transaction(is_durable=False):
+                    for statement, joined in zip(copies, batch.rows, strict=True):
+                        if joined:
+                            connection.copy_in(statement, joined.joined())
+        with clock.measure("ANALYZE"):
+            connection.execute(
+                f"ANALYZE {', '.join(quote_table('chunks', name) for name in layout.tables)}"
+            )
+        connection.execute("DROP SCHEMA bare CASCADE; DROP SCHEMA chunks CASCADE")
+    return clock.seconds
+
+
+def profile(folder: Path, source: Path, *, runs: int) -> list[str]:
+    """Return the lines of a table of what each part of a load takes, least of the runs."""
+    project, dump = Project(folder), open_dump(source)
+    project.write_manifest(project.infer(source))
+    count = sum(
+        len(chunk.documents) for each in dump.collections for chunk in list_chunks(dump, each.name)
+    )
+    try:
+        found = [load_by_hand(project, dump) for _ in range(runs)]
+    finally:
+        project.embedded.stop()
+    lines = [f"{source.name}: {count:,} documents", "", "| part | us a document |", "|---|--:|"]
+    for part in found[0]:
+        least = 1e6 * min(each[part] for each in found) / count
+        if least >= 0.005:
+            lines.append(f"| {part} | {least:.2f} |")
+    return [*lines, ""]
 
 
 class Run(NamedTuple):
@@ -287,9 +381,12 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     setup = f"medians of {given.runs}, {given.workers} workers, their start included"
+    if given.profile:
+        setup = f"processor time, one worker, the least of {given.runs}"
     text = [f"`make bench` on {machine}: {setup}.", ""]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -298,9 +395,13 @@ def main() -> None:
         write_messages(messages, given.messages)
         write_devora(devora.parent, given.users)
         for source in (messages, devora):
-            text += compare(source.parent, source, runs=given.runs, workers=given.workers)
+            if given.profile:
+                text += profile(source.parent, source, runs=given.runs)
+            else:
+                text += compare(source.parent, source, runs=given.runs, workers=given.workers)
     print("\n".join(text))
-    write_section("Load, verify and infer", text)
+    if not given.profile:
+        write_section("Load, verify and infer", text)
 
 
 if __name__ == "__main__":

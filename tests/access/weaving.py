@@ -6,12 +6,12 @@ may fit, be missing, be too long to be woven, or be of another type.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from random import Random
 from typing import Any
 from uuid import UUID
 
-import yaml
 from bson import Binary, Int64
 
 TYPES = ("uuid", "text", "int2", "int4", "int8")
@@ -63,7 +63,7 @@ class Tree:
         if is_ruled:
             head["roles"] = {"prefix": "apptest"}
             tables = {name: {**self.rules.get(name, {}), **tables[name]} for name in tables}
-        return yaml.safe_dump({**head, "tables": tables}, sort_keys=False)
+        return json.dumps({**head, "tables": tables})
 
     def _chance(self, share: float) -> bool:
         return self._random.random() < share

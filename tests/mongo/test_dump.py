@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.conftest import DATA
 from tests.dumps import write_dump
-from tests.mongo.files import files
+from tests.mongo.files import EMPTY, files
 
 from assise.errors import SourceError, UsageError
 from assise.mongo.bson_file import BsonFile, find_bounds, read_chunk, read_chunks
@@ -548,3 +548,24 @@ def test_the_digest_of_a_chunk_is_that_of_its_bytes_and_of_what_cannot_be_framed
     size = path.stat().st_size
     (chunk,) = read_chunks(BsonFile("users", path, size), size)
     assert chunk.digest == sha256(before + sha256(garbage).digest() + after).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("size", "stops"), [(10, [10, 20, 25]), (11, [15, 25]), (1, [5, 10, 15, 20, 25])]
+)
+def test_a_chunk_ends_with_the_first_document_that_fills_it(
+    size: int, stops: list[int], tmp_path: Path
+) -> None:
+    path = tmp_path / "users.bson"
+    path.write_bytes(5 * EMPTY)
+    file = BsonFile("users", path, 25)
+    bounds = [*zip([0, *stops], stops, strict=False)]
+    assert [*find_bounds(file, size)] == bounds
+    chunks = [*read_chunks(file, size)]
+    assert [(chunk.start, chunk.stop) for chunk in chunks] == bounds
+    assert [each for chunk in chunks for each in chunk.documents] == [
+        (start, EMPTY) for start in range(0, 25, 5)
+    ]
+    for chunk in chunks:
+        assert chunk.digest == sha256(EMPTY * len(chunk.documents)).hexdigest()
+        assert read_chunk(file, chunk.start, chunk.stop) == chunk

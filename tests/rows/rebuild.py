@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from struct import unpack_from
+from array import array
+from collections.abc import Sequence
+from itertools import pairwise
+from struct import pack, unpack_from
 
 from tests.oracle.equality import differences
 
@@ -40,6 +43,28 @@ def read_row(row: bytes) -> list[Cell | None]:
         p += max(size, 0)
     assert p == len(row)
     return cells
+
+
+def send(row: Row) -> bytes:
+    """A row as `record_send` gives it; the types of columns are left out."""
+    fields = [pack(">ii", 0, -1 if cell is None else len(cell)) + (cell or b"") for cell in row]
+    return pack(">i", len(row)) + b"".join(fields)
+
+
+def send_all(
+    rows: Sequence[Row], child_rows: Sequence[ChildRows]
+) -> tuple[list[bytes], list[list[bytes]]]:
+    """Rows of several documents, and for each table the child rows of all."""
+    tables = [[] for _ in child_rows[0]] if child_rows else list[list[bytes]]()
+    for of_document in child_rows:
+        for table, by_parent in zip(tables, of_document, strict=True):
+            table += [send(row) for group in by_parent.values() for row in group]
+    return [send(row) for row in rows], tables
+
+
+def cut(joined: bytes, ends: bytes) -> list[bytes]:
+    """Documents that are joined, by the numbers of 32 bits where each ends."""
+    return [joined[start:end] for start, end in pairwise((0, *array("I", ends)))]
 
 
 def rows_of(batch: Batch, shredder: Shredder, document: int) -> tuple[Row, ChildRows]:

@@ -143,7 +143,7 @@ def at_verify(scene: Scene) -> None:
     scene.hold("LOCK TABLE user_devices IN ACCESS EXCLUSIVE MODE")
     scene.sessions[0].rollback()
     scene.sessions[1].rollback()
-    scene.wait_blocked('SELECT "user_id"')
+    scene.wait_blocked(moments.READS_DEVICES)
 
 
 MOMENTS: dict[str, Callable[[Scene], object]] = {

@@ -86,6 +86,11 @@ class Request:
     vector: Embedding | None = None
     warning: str | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether it asks by meaning for a blank text, which has none."""
+        return self.method != "keyword" and self.vector is None and not self.text.strip()
+
     def options(self) -> dict[str, object]:
         """The options as the functions in the database read them."""
         found: dict[str, object] = {}
@@ -169,6 +174,9 @@ def find(manifest: Manifest, request: Request, schema: str | None = None) -> Ask
         UsageError: a table is not searched, or a facet is no column of one table.
     """
     started = perf_counter()
+    if request.is_empty:
+        check_tables(manifest, request.types, request.method)
+        return Answer([], 0, total=0)
     hits, ordered = yield from _find_hits(manifest, request, schema)
     (corrected,) = yield READ_CORRECTIONS, {}
     words: dict[str, str] = json.loads(corrected["words"] or "{}")

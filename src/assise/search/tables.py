@@ -179,8 +179,6 @@ def _change(
     kept -= missing
     tables = (each for each in wanted if each.kind == "table" and not stands_alone(each.name))
     lost = {each.table for each in tables if each not in kept}
-    # Rows that were written without a trigger are in no index.
-    lost |= {each.table for each in missing if each.kind == "trigger"}
     kept -= {
         each
         for each in kept

@@ -36,8 +36,8 @@ from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.loaded import find_existing_keys, read_loaded
 from assise.transfer.objects import (
     apply_objects,
+    are_pending,
     drop_foreign_keys,
-    is_pending,
     list_made,
     name_object,
     show_keys,
@@ -165,7 +165,7 @@ def amend_rows(
     """
     asked = [each for each in objects if each.amendment is not None]
     made = list_made(connection, load) if asked else {}
-    if not any(is_pending(each, made) for each in asked):
+    if not are_pending(asked, made):
         return set()
     try:
         with connection.transaction():

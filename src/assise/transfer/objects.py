@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,6 +24,7 @@ from assise.postgres.connection import Connection, run_all
 from assise.postgres.steps import Runner
 from assise.progress import Log, OnProgress, Progress
 from assise.rows.keys import uuid_to_objectid
+from assise.schema.catalog import CatalogItem, collect, compare
 from assise.schema.objects import ORDER, Object, ObjectKind
 from assise.schema.sql import quote_table, quote_text, validate_constraint
 from assise.transfer.ledger import LEDGER, QUERIES, Load
@@ -70,14 +71,9 @@ def list_broken(connection: Connection, load: Load) -> set[str]:
     return {f"{each.kind} {each.table}.{each.name}" for each in made if each.finding is not None}
 
 
-def is_pending(each: Object, made: Mapping[Id, MadeObject]) -> bool:
-    """Whether an object is still to be made, or to be tried again."""
-    return (
-        _plan(
-            (each.table, each.kind, each.name), each, made.get((each.table, each.kind, each.name))
-        )
-        is not None
-    )
+def are_pending(objects: Sequence[Object], made: Mapping[Id, MadeObject]) -> bool:
+    """Whether some objects are still to be made, or to be tried again."""
+    return bool(_plan(made, objects)[1])
 
 
 def drop_foreign_keys(connection: Connection, load: Load) -> None:
@@ -132,20 +128,12 @@ def _refused(each: Object, error: RefusedError) -> ManifestError:
 
 def plan_objects(connection: Connection, load: Load, objects: Sequence[Object]) -> list[str]:
     """Return the statements of `apply_objects` for what has changed; nothing is written."""
-    made = list_made(connection, load)
-    wanted = {(each.table, str(each.kind), each.name): each for each in objects}
-    tasks = [_plan(key, each, made.get(key)) for key, each in wanted.items()]
-    statements = [made[key].drop_sql for key in _list_gone(made, wanted)]
+    gone, tasks = _plan(list_made(connection, load), objects)
+    statements = [each.drop_sql for each in gone]
     for task in tasks:
-        if task is not None and not task.is_retry:
+        if not task.is_retry:
             statements += filter(None, [task.before, task.object.create])
     return statements
-
-
-def _list_gone(made: Mapping[Id, MadeObject], wanted: Container[Id]) -> list[Id]:
-    """What the manifest no longer asks for: what depends on others comes first."""
-    gone = [key for key in made if key not in wanted]
-    return sorted(gone, key=lambda key: (-ORDER.index(made[key].kind), key))
 
 
 def apply_objects(
@@ -164,15 +152,11 @@ def apply_objects(
     Raises:
         ManifestError: the server cannot make one of them.
     """
-    made = list_made(connection, load)
-    wanted = {(each.table, str(each.kind), each.name): each for each in objects}
-    gone = _list_gone(made, wanted)
+    gone, todo = _plan(list_made(connection, load), objects)
     runner = Runner(connection, log)
-    for key in gone:
-        places = [quote_table(load.schema, key[0])]
-        runner.run_together([made[key].drop_sql, _forget(load, key)], places, _no_more)
-    tasks = [_plan(key, each, made.get(key)) for key, each in wanted.items()]
-    todo = [task for task in tasks if task is not None]
+    for each in gone:
+        places = [quote_table(load.schema, each.table)]
+        runner.run_together([each.drop_sql, _forget(load, each.id)], places, _no_more)
     findings = _Work(connection, load, workers, log, progress).run(todo)
     changes = [(sum(not task.is_retry for task in todo), "made"), (len(gone), "dropped")]
     said = [f"{count:,} {how}" for count, how in changes if count]
@@ -191,12 +175,35 @@ class _Task:
     is_retry: bool = False
 
 
-def _plan(key: Id, each: Object, made: MadeObject | None) -> _Task | None:
-    if made is None:
-        return _Task(key, each)
-    if made.create_sql != each.create:
-        return _Task(key, each, made.drop_sql)
-    return None if made.finding is None else _Task(key, each, is_retry=True)
+def _plan(
+    made: Mapping[Id, MadeObject], objects: Sequence[Object]
+) -> tuple[list[MadeObject], list[_Task]]:
+    """What the manifest no longer asks for, what depends on others first; and what is to be made.
+
+    The comparison is that of revisions, of what was made and what is wanted in place of a catalog.
+    """
+    before = collect(
+        CatalogItem(
+            each.kind, each.table, each.name, each.create_sql, each.create_sql, each.drop_sql
+        )
+        for each in made.values()
+    )
+    wanted = {(each.table, str(each.kind), each.name): each for each in objects}
+    after = collect(
+        CatalogItem(each.kind, each.table, each.name, each.create, each.create, each.drop)
+        for each in wanted.values()
+    )
+    found = compare(before, after)
+    gone = [made[item.on, item.kind, item.name] for item in found.dropped]
+    gone.sort(key=lambda each: (-ORDER.index(each.kind), each.id))
+    replaced = {(new.on, new.kind, new.name): old.drop for old, new in found.changed}
+    tasks = []
+    for key, each in wanted.items():
+        if key not in made or key in replaced:
+            tasks.append(_Task(key, each, replaced.get(key, "")))
+        elif made[key].finding is not None:
+            tasks.append(_Task(key, each, is_retry=True))
+    return gone, tasks
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.oracle.equality import differences
 from tests.oracle.strategies import documents, in_order, manifests
 from tests.oracle.values import write_document, write_text
-from tests.rows.rebuild import read_manifest, rows_of
+from tests.rows.rebuild import cut, read_manifest, rows_of, send, send_all
 
 from assise.documents.extjson import WORDS
 from assise.errors import AssiseError
@@ -69,13 +69,14 @@ def strict_assembler(layout: Layout, root: str = "t") -> Assembler:
 
 
 pytestmark = pytest.mark.skipif(find_native() is None, reason="assise-native is not installed")
-ASSEMBLED = [0, 0]
+ASSEMBLED, AT_ONCE = [0, 0], [0, 0]
 
 
 @pytest.fixture(autouse=True, scope="module")
 def some_are_assembled() -> Iterator[None]:
     yield
     assert 5 * ASSEMBLED[1] >= ASSEMBLED[0], ASSEMBLED
+    assert 3 * AT_ONCE[1] >= sum(AT_ONCE), AT_ONCE
 
 
 @given(migrations(), st.data())
@@ -95,6 +96,12 @@ def test_documents_of_the_crate_are_those_of_the_document_path(
         ASSEMBLED[0] += 1
         ASSEMBLED[1] += document is not None
         assert document is None or differences(raw, document) == []
+    # As in a table, where each key is of one row.
+    if assembler.native is not None and len({*batch.keys}) == len(batch.keys):
+        documents = [*zip(batch.offsets, loaded, strict=True)]
+        at_once = assembler.native.assemble_all(documents, *send_all(rows, child_rows))
+        assert at_once is None or cut(*at_once) == [document or b"" for document in found]
+        AT_ONCE[at_once is not None] += 1
     changed = [change(row, rows, data) for row in rows]
     found = assembler.assemble_all(loaded, changed, copy.deepcopy(child_rows))
     for row, of_row, document in zip(changed, child_rows, found, strict=True):
@@ -394,3 +401,52 @@ def test_a_scalar_that_jsonb_spells_out_is_not_read_from_its_bytes(value: object
     changed = [*row[:-1], notes(other={"$bson": b64encode(bson.encode({"": value})).decode()})]
     with pytest.raises(AssiseError, match="that the jsonb form writes without"):
         assembler.assemble(changed, child_rows)
+
+
+def test_child_rows_without_a_row_are_left_to_the_document_path() -> None:
+    manifest = read_manifest({"assise": 1, "name": "a", "tables": TABLES})
+    shredder, native = Shredder(manifest.layout, "t"), strict_assembler(manifest.layout).native
+    assert native is not None
+    documents = [(0, bson.encode(LIKE))]
+    row, children = rows_of(shredder.shred(documents), shredder, 0)
+    rows, child_rows = send_all([row], [children])
+    assert any(child_rows)
+    found = native.assemble_all(documents, rows, child_rows)
+    assert found is not None
+    assert cut(*found) == [raw for _, raw in documents]
+    assert native.assemble_all(documents, [], child_rows) is None
+    assert native.assemble_all([], rows, child_rows) is None
+
+
+def test_rows_as_the_server_sends_them_are_joined_documents() -> None:
+    columns = {"id": {"type": "text", "from": "_id"}, "n": "int4"}
+    tables = {"t": {"collection": "t", "primary_key": "id", "columns": columns}}
+    native = strict_assembler(
+        read_manifest({"assise": 1, "name": "a", "tables": tables}).layout
+    ).native
+    assert native is not None
+    names = ["b", "", "a", "c"]
+    raws = [bson.encode({"_id": name, "n": n}) for n, name in enumerate(names)]
+    documents = [*zip(range(7, 11), raws, strict=True)]
+    keys = b"".join(len(name).to_bytes(4, "big") + name.encode() for name in names)
+    assert native.find_keys(documents) == (keys, 4)
+    rows: list[Row] = [
+        [Cell(name.encode()), Cell(n.to_bytes(4, "big")), None] for n, name in enumerate(names)
+    ]
+
+    def assemble_all(rows: Sequence[Row], documents: list[tuple[int, bytes]]) -> list[bytes]:
+        found = native.assemble_all(documents, [send(row) for row in rows], [[]])
+        assert found is not None
+        return cut(*found)
+
+    assert assemble_all(rows, documents) == raws
+    assert assemble_all(rows[::-1], documents) == raws
+    assert assemble_all(rows[1:], documents) == [b"", *raws[1:]]
+    assert assemble_all([], documents) == [b""] * 4
+    # A row is of one document: of a second one with the same key nothing is there.
+    assert assemble_all(rows, [*documents, (11, raws[0])]) == [*raws, b""]
+    # What is no document has no key, and what has another value is not as it was.
+    assert native.find_keys([(0, raws[0][:-1]), (1, bson.encode({"n": 1}))]) == (b"", 0)
+    other = bson.encode({"_id": "b", "n": 5})
+    assert assemble_all(rows, [(0, other)]) == [raws[0]]
+    assert native.assemble_all(documents, [b"\0\0\0\1"], [[]]) is None

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from tests.oracle.equality import differences
 from tests.rows.native.others import FILES, MISSING, MUTATED, find_small, mutate, read_documents
-from tests.rows.rebuild import contents, rows_of
+from tests.rows.rebuild import contents, cut, rows_of, send_all
 
 from assise.infer.profile import Profile
 from assise.infer.propose import propose
@@ -58,11 +58,16 @@ class Ways:
         sources = [documents[offset] for offset in found.offsets]
         rows, child_rows = [row for row, _ in pairs], [each for _, each in pairs]
         taken = 0
-        for raw, again in zip(
-            sources, self.assembler.assemble_all(sources, rows, child_rows), strict=True
-        ):
+        assembled = self.assembler.assemble_all(sources, rows, child_rows)
+        for raw, again in zip(sources, assembled, strict=True):
             taken += again is not None
             assert again is None or differences(raw, again) == []
+        native = self.assembler.native
+        # As in a table, where each key is of one row.
+        if native is not None and len({*found.keys}) == len(found.keys):
+            pairs_of = [*zip(found.offsets, sources, strict=True)]
+            at_once = native.assemble_all(pairs_of, *send_all(rows, child_rows))
+            assert at_once is None or cut(*at_once) == [again or b"" for again in assembled]
         return taken
 
 

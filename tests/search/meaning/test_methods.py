@@ -150,6 +150,17 @@ def test_a_table_that_is_embedded_alone_is_shown_and_reached_by_agents(shelf: Pr
     assert "Reward the <b>puppy</b>" in found.results[0].snippet
 
 
+@pytest.mark.parametrize("method", ["semantic", "hybrid"])
+def test_a_blank_text_has_no_meaning(shelf: Project, method: Ranking) -> None:
+    for types in (None, ["notes"], ["books", "notes"]):
+        request = Request(" \n", types, method=method)
+        found = shelf.search.query(request, user_id=2)
+        assert (found.results, found.total) == ([], 0)
+        assert shelf.search.retrieve(request, user_id=2).passages == []
+    with pytest.raises(UsageError, match="'users' is not searched"):
+        shelf.search.query(Request("", ["users"], method=method), user_id=2)
+
+
 def test_similarity_is_measured_on_the_models_own_scale(shelf: Project) -> None:
     """Cosines of texts that have nothing in common are above .7 here: a threshold on them is none."""
     request = Request("treats for a puppy", ["books"], 100, method="semantic")

@@ -77,6 +77,9 @@ def retrieve(
     Raises:
         UsageError: a table is not searched.
     """
+    if request.is_empty:
+        check_tables(manifest, request.types, request.method)
+        return Retrieved([])
     hits = yield ask(manifest, request, schema)
     passages = yield from _read_passages(
         manifest, hits, schema, question=request.text, per_row=per_row
