@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import bson
-from bson.int64 import Int64
 
 from assise.documents.kinds import DATE, STRING
 from assise.infer.composites import Composites
 
-NO_DATE = bson.encode({"a": bson.DatetimeMS(Int64(2**62))})
+NO_DATE = bson.encode({"a": bson.DatetimeMS(2**62)})
 NO_TEXT = bson.encode({"a": "nul: \0"})
 
 
