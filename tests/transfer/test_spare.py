@@ -66,6 +66,22 @@ is_over.set()
     assert (done.stdout, done.stderr) == ("0\n", "")
 
 
+def test_a_command_goes_on_where_no_process_can_be_forked() -> None:
+    done = run("""
+fork, forked, opened = os.fork, [], len(os.listdir("/proc/self/fd"))
+def refuse():
+    if forked:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+    forked.append(fork())
+    return forked[0]
+os.fork = refuse
+with spare_processes(3):
+    print(len(children()))
+print(len(children()), len(os.listdir("/proc/self/fd")) - opened)
+""")
+    assert (done.stdout.split(), done.stderr) == (["1", "0", "0"], "")
+
+
 @pytest.mark.parametrize("opened", ["<&-", ">&-", "2>&-"])
 def test_of_a_closed_stream_no_spare_takes_the_number(opened: str) -> None:
     done = run(
