@@ -117,7 +117,7 @@ impl Shredder {
         let keys = PyList::new(py, split.collect::<Vec<_>>())?;
         let rows = batch
             .rows
-            .iter()
+            .into_iter()
             .map(|rows| {
                 (PyBytes::new(py, &rows.data), pack(py, &rows.ends), pack(py, &rows.owners))
             })

@@ -273,22 +273,6 @@ def test_a_column_of_others_is_not_loaded(stopped: Callable[..., Project], query
     assert query("SELECT count(theirs) FROM items") == [(0,)]
 
 
-@pytest.mark.parametrize("roles", ["roles: {prefix: apptest}", "roles: none"])
-def test_a_row_that_refers_to_none_is_repaired(project: Project, query: Query, roles: str) -> None:
-    """Under rules too such a row is kept; a new one is refused, whoever writes it."""
-    write(project, **{**RULED, "roles": roles, "tags": "access: {through: users}"})
-    orders = [{"_id": 1, "tags": [{"user": 9}, {"user": 2}]}]
-    dump = write_dump(project.path.parent / "app", {"users": [{"_id": 2}], "orders": orders})
-    project.migrate(dump, confirm=confirm)
-    query("DELETE FROM tags WHERE position = 0")
-    assert project.repair(confirm=confirm).is_done
-    assert query('SELECT position, "user" FROM tags ORDER BY 1') == [(0, 9), (1, 2)]
-    assert list_edits(project) == []
-    for role in ("", "owner"):
-        with pytest.raises(psycopg.errors.ForeignKeyViolation):
-            query(f"SET app.role = '{role}'; INSERT INTO tags VALUES (1, 2, 8)")
-
-
 NOTES = """assise: 1
 name: app
 roles: {prefix: apptest}
@@ -313,6 +297,24 @@ tables:
     access: {through: notes}
     columns: {n: int4}
 """
+
+
+@pytest.mark.parametrize("roles", ["roles: {prefix: apptest}", "roles: none"])
+def test_a_row_that_refers_to_none_is_repaired(project: Project, query: Query, roles: str) -> None:
+    """Under rules too such a row is kept; a new one is refused, whoever writes it."""
+    project.path.write_text(NOTES.replace("roles: {prefix: apptest}", roles))
+    documents: dict[str, list[dict[str, Any]]] = {
+        "orders": [{"_id": 1, "user": 1}],
+        "notes": [{"_id": n, "order": n} for n in (1, 2)],
+    }
+    project.migrate(write_dump(project.path.parent / "app", documents), confirm=confirm)
+    query("DELETE FROM notes WHERE id = 2")
+    assert project.repair(confirm=confirm).is_done
+    assert query('SELECT id, "order", "user" FROM notes ORDER BY 1') == [(1, 1, 1), (2, 2, None)]
+    assert list_edits(project) == []
+    for role in ("", "owner"):
+        with pytest.raises(psycopg.errors.ForeignKeyViolation):
+            query(f"SET app.role = '{role}'; INSERT INTO notes VALUES (3, 8)")
 
 
 def test_rows_keep_nothing_of_a_document_that_is_rejected(project: Project, query: Query) -> None:

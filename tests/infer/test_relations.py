@@ -311,6 +311,28 @@ def test_of_two_collections_with_the_same_ids_the_name_decides(tmp_path: Path) -
     )
 
 
+def test_a_sorted_array_of_integers_is_looked_at_from_one_end_to_the_other(tmp_path: Path) -> None:
+    """Its first elements alone are the lowest ids, and would be so by chance."""
+    albums: list[Document] = [
+        {"_id": n, "images": list(range(n % 10, 1_000, 10))} for n in range(20)
+    ]
+    images: list[Document] = [{"_id": n} for n in range(1_000)]
+    lines = infer(tmp_path, {"albums": albums, "images": images})
+    line = find(lines, "images: ")
+    assert "by chance" not in line
+    assert "are images._id" in line
+    assert 'columns: {image_id: {type: int4, from: "*", references: images}}' in line
+
+
+def test_what_is_no_date_is_deleted_by_no_index(tmp_path: Path) -> None:
+    docs: list[Document] = [{"_id": n, "age": n} for n in range(3)]
+    index: Document = {"key": {"age": 1}, "name": "age_1", "expireAfterSeconds": 60}
+    lines = infer(tmp_path, {"users": docs}, indexes={"users": [index]})
+    assert find(lines, "# keep:") == (
+        "# keep: {age: 1 minute}: MongoDB deletes older documents, by dates alone; age is int4"
+    )
+
+
 def test_an_array_of_ids_has_the_child_table_that_would_have_foreign_keys(
     project: Project, tmp_path: Path
 ) -> None:

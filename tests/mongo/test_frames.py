@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from hashlib import sha256
 from io import BytesIO
+from itertools import accumulate
 from time import process_time
 
 import pytest
@@ -20,6 +22,7 @@ from assise.mongo.frames import (
     KEPT_OF_LONGER,
     KEPT_WHOLE,
     LARGEST,
+    PackedDocuments,
     Run,
     Stream,
     cut_documents,
@@ -365,3 +368,21 @@ def test_framing_holds_one_block_and_one_document_not_the_file() -> None:
         assert not isinstance(some, Run)
         assert {raw for _, raw in some} == {ONE}
     assert taken <= 3 << 20
+
+
+def test_packed_documents_are_split_behind_each_size() -> None:
+    documents = [b"%b%b\0" % (struct.pack("<i", 5 + n), bytes(n)) for n in (0, 1, 9, 0, 200, 3, 0)]
+    borders = [3, *(3 + stop for stop in accumulate(map(len, documents)))]
+    data = b"abc" + b"".join(documents) + b"rest"
+    packed = PackedDocuments([(data, 100, borders[:4]), (data, 100, borders[3:])])
+    for size in (1, 5, 6, 11, 12, 25, 1000):
+        parts = list(packed.split(size))
+        assert [document for part in parts for document in part] == [*packed]
+        # Only the last part of a piece may be smaller, and none is larger without its last one.
+        ends = [3, len(documents)]
+        read = 0
+        for part in parts:
+            sizes = [len(raw) for _, raw in part]
+            read += len(part)
+            assert sum(sizes) >= size or read in ends
+            assert sum(sizes[:-1]) < size

@@ -6,10 +6,8 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from time import monotonic
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -17,25 +15,19 @@ from tests.dumps import confirm
 from tests.oracle.equality import equal
 from tests.sources.held import change, cuts
 from tests.sources.kinds import FILES, SERVER, Kind, Write, write_server
+from tests.sources.reading import CHUNK_BYTES, names, open_prepared, read, read_all
 
-from assise.errors import AssiseError, ChangedError, SourceError, UsageError
-from assise.mongo.chunks import Chunk
+from assise.errors import ChangedError, SourceError, UsageError
 from assise.mongo.opening import open_source, rebuild_source
 from assise.mongo.source import (
-    NO_OPTIONS,
-    NOTHING,
-    Piece,
-    Source,
     SourceOptions,
     find_collections,
 )
 from assise.project import Project
 
-CHUNK_BYTES = 4096
 at_places = pytest.mark.parametrize("places", [40, pytest.param(200, marks=pytest.mark.soak)])
 """Places where a file is cut, and changes of its bytes."""
 
-PATIENCE_S = 60
 Query = Callable[..., list[tuple[object, ...]]]
 
 by_file = pytest.mark.parametrize("kind", FILES, ids=lambda kind: kind.name)
@@ -68,58 +60,6 @@ def write(kind: Kind, request: pytest.FixtureRequest) -> Write:
     if kind is SERVER:
         return partial(write_server, request.getfixturevalue("mongo"))
     return kind.write
-
-
-def open_prepared(place: Path | str, options: SourceOptions = NO_OPTIONS) -> Source:
-    """Open a source, ready to be read in small chunks."""
-    source = open_source(place, options)
-    source.prepare(names(source), CHUNK_BYTES, NOTHING)
-    return source
-
-
-def names(source: Source) -> list[str]:
-    return [collection.name for collection in source.collections]
-
-
-def read_all(source: Source, *, is_read: bool = True) -> Iterator[tuple[Piece, Chunk | None]]:
-    """Yield every piece with its chunk, read here where the source has left it out."""
-    for piece in source.list_chunks(names(source), CHUNK_BYTES, is_read=is_read):
-        is_end = piece.start == piece.stop
-        chunk = piece.chunk
-        if chunk is None and not is_end:
-            chunk = source.read_chunk(piece.collection, piece.start, piece.stop)
-        yield piece, chunk
-
-
-@dataclass
-class Read:
-    """What was read of a source: documents by collection, runs, problems, or the error."""
-
-    documents: dict[str, list[bytes]] = field(default_factory=dict)
-    runs: int = 0
-    problems: list[str] = field(default_factory=list)
-    error: AssiseError | None = None
-
-    @property
-    def is_told(self) -> bool:
-        """Whether it says that something is wrong."""
-        return bool(self.runs or self.problems or self.error)
-
-
-def read(place: Path | str) -> Read:
-    """Read a source, whatever it holds; only errors of ours end it."""
-    found, until = Read(), monotonic() + PATIENCE_S
-    try:
-        for piece, chunk in read_all(open_prepared(place)):
-            assert monotonic() < until, "it does not end"
-            documents = found.documents.setdefault(piece.collection, [])
-            found.problems += piece.problems
-            if chunk:
-                documents += [raw for _, raw in chunk.documents]
-                found.runs += len(chunk.runs)
-    except AssiseError as error:
-        found.error = error
-    return found
 
 
 @by_kind

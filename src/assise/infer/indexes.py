@@ -182,6 +182,8 @@ class IndexFinder:
         if place is not None and place.type == "timestamptz":
             name = _write_name(place.column)
             text += f"; here: {_write_name(place.table)} where {name} < now() - interval '{span}'"
+        elif place is not None:
+            text += f", by dates alone; {_write_name(place.column)} is {place.type}"
         self.found.tell(place.table if place else self.root, text)
 
     def _tell_special(self, index: SourceIndex) -> None:

@@ -187,6 +187,7 @@ class Joins:
         last, p = open_document(raw, start), start + 4
         inner, index, place = level.inner, raw.index, level
         most = SAMPLED_ELEMENTS if is_array else last
+        step = _find_step(raw, p, last) if is_array and level.is_named and p < last else 1
         while p < last and most:
             most -= 1
             end = index(0, p + 1)
@@ -212,6 +213,8 @@ class Joins:
                     elements = self._find_place(place, None)
                     self._walk(raw, end + 1, elements, found, is_array=True)
             p = SKIP[kind](raw, end + 1)
+            if step > 1:
+                p = _skip_values(raw, p, last, step - 1)
 
     def _find_place(self, level: _Place, key: bytes | None) -> _Place:
         """The place of a key, or of the elements of an array; at most so many are kept."""
@@ -303,6 +306,20 @@ def unpack_numbers(text: str) -> array[int]:
     numbers = array("Q")
     numbers.frombytes(b64decode(text))
     return numbers
+
+
+def _find_step(raw: bytes, p: int, last: int) -> int:
+    """Every which element of an array is looked at, as the size of the one at `p` lets expect."""
+    size = SKIP[raw[p]](raw, raw.index(0, p + 1) + 1) - p
+    return max(1, (last - p) // size // SAMPLED_ELEMENTS)
+
+
+def _skip_values(raw: bytes, p: int, last: int, count: int) -> int:
+    """The place behind so many values from `p` on; `last` where there are fewer."""
+    while p < last and count:
+        count -= 1
+        p = SKIP[raw[p]](raw, raw.index(0, p + 1) + 1)
+    return p
 
 
 def _read_field(raw: bytes, key: bytes) -> Read:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
@@ -73,14 +74,18 @@ class PackedDocuments(Sequence[Document]):
         self._count = sum(len(borders) - 1 for _, _, borders in pieces)
 
     @property
-    def size(self) -> int:
-        """The bytes of all documents."""
-        return sum(stop - start for _, _, start, stop in self.spans)
-
-    @property
     def spans(self) -> list[tuple[bytes, int, int, int]]:
         """Of each piece its bytes, their offset, and the first and the last border."""
         return [(data, base, borders[0], borders[-1]) for data, base, borders in self.pieces]
+
+    def split(self, size: int) -> Iterator[PackedDocuments]:
+        """Yield parts that end with the first document at or behind each `size` bytes."""
+        for data, base, borders in self.pieces:
+            p, last = 0, len(borders) - 1
+            while p < last:
+                q = min(last, bisect_left(borders, borders[p] + size, p + 1))
+                yield PackedDocuments([(data, base, borders[p : q + 1])])
+                p = q
 
     @cached_property
     def _cut(self) -> list[Document]:

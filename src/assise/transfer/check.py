@@ -33,7 +33,7 @@ from assise.wording import count_of, escape
 SHOWN = 20
 """Differences of one collection that are put into words."""
 
-READ_BYTES = 4 << 20
+READ_BYTES = 1 << 20
 """Source bytes whose rows are read back at a time."""
 
 GROUP = 2_000
@@ -383,8 +383,8 @@ def _is_equal(raw: bytes, assembled: bytes) -> bool:
 
 def _split_by_bytes(documents: Sequence[Document]) -> Iterator[Sequence[Document]]:
     """Yield documents in parts of about READ_BYTES."""
-    if isinstance(documents, PackedDocuments) and documents.size < 2 * READ_BYTES:
-        yield documents
+    if isinstance(documents, PackedDocuments):
+        yield from documents.split(READ_BYTES)
         return
     part: list[Document] = []
     size = 0

@@ -246,12 +246,15 @@ class _Work:
     def _make(self, task: _Task, session: Connection) -> Finding | None:
         """Make an object; what its rows do not fulfil, or it cannot compute with, is a finding.
 
-        Any other error names the object; those that are made stay.
+        A default reads no rows: what cannot be computed there is an error of the manifest. Any other error names the object; those that are made stay.
         """
         try:
             return self._try(task, session)
         except ComputationError as error:
-            return self._give_up(session, task, f"it was not made: {error.message}")
+            if task.object.kind == "default":
+                raise _refused(task.object, error) from error
+            words = error.message.removeprefix(f"{session.target}: ")
+            return self._give_up(session, task, f"it was not made: {words}")
         except TargetError as error:
             error.message = f"{'.'.join(task.object.place)}: {error.message}"
             raise

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from math import inf
 from time import monotonic, sleep
 from typing import BinaryIO, NoReturn
@@ -75,8 +75,10 @@ def spare_processes(count: int) -> Iterator[None]:
     try:
         # Of a stream that is closed a pipe would take the number.
         if is_safe and None not in {sys.stdin, sys.stdout, sys.stderr}:
-            for _ in range(count):
-                _spares.append(_fork())
+            # Where no process can be had now, workers are started when there is work, or not.
+            with suppress(OSError):
+                for _ in range(count):
+                    _spares.append(_fork())
         yield
     finally:
         for spare in _spares:
@@ -93,7 +95,14 @@ def take_spare() -> Spare | None:
 def _fork() -> Spare:
     (tasks, to_worker), (from_worker, answers) = os.pipe(), os.pipe()
     spare_in, spare_out = os.fdopen(to_worker, "wb"), os.fdopen(from_worker, "rb")
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        for end in (tasks, answers):
+            os.close(end)
+        for stream in (spare_in, spare_out):
+            stream.close()
+        raise
     if not pid:
         for stream in (spare_in, spare_out):
             stream.close()

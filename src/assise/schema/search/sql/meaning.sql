@@ -149,7 +149,7 @@ $body$
 -- near --
 CREATE FUNCTION {near}(of_source text, q text, k int4, filters jsonb, keys jsonb DEFAULT NULL)
 RETURNS TABLE (key jsonb, cosine float8, passages jsonb) LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp AS $body$
+SET search_path = pg_catalog, pg_temp SET max_parallel_workers_per_gather = 0 AS $body$
 #variable_conflict use_column
 DECLARE
     _known jsonb := {known}::jsonb -> of_source;
