@@ -159,9 +159,14 @@ def test_users_of_the_application_are_not_merged_wherever_a_fold_ends(
 ) -> None:
     own, alias = '{"$lib": "assise"}', ("$create_alias", "u1", '{"alias": "u2"}')
     tracked = [("login", "u1", own), ("login", "u2", own)]
+    seen = [("login", "u1", "{}"), ("login", "u2", "{}")]
     read = partial(read_active, first=FIRST, last=FIRST)
     # Two users of the application stay two; who became one before they were known stays one.
-    for events, expected in (([*tracked, alias], 2), ([tracked[0], alias, tracked[1]], 1)):
+    for events, expected in (
+        ([*tracked, alias], 2),
+        ([*seen, *tracked, alias], 2),
+        ([tracked[0], alias, tracked[1]], 1),
+    ):
         for size in (1, 2, 1_000):
             monkeypatch.setattr(folding, "BATCH", size)
             with Connection(database) as connection:

@@ -10,7 +10,7 @@ import datetime as dt
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from assise.analytics.event import SHARED_IDS
+from assise.analytics.batch import apply_batch, read_batch
 from assise.analytics.picture import (
     ANY,
     EventChanges,
@@ -18,8 +18,6 @@ from assise.analytics.picture import (
     fetch_rows,
     make_bitmap,
     move,
-    read_changes,
-    run,
 )
 from assise.analytics.tables import QUERIES
 from assise.postgres import locks
@@ -64,25 +62,12 @@ def _read_state(connection: Connection) -> Record:
 
 def _fold_batch(connection: Connection, zone: str) -> bool:
     state = _read_state(connection)
-    place: dict[str, object] = {key: state[key] for key in ("xid", "number", "snapshot", "last")}
-    limits = {**place, "until": state["xmin"]}
-    if not fetch_rows(connection, QUERIES["place"], {**limits, "size": 0}):
-        return False
-    last = fetch_rows(connection, QUERIES["place"], {**limits, "size": BATCH - 1})
-    # Behind the last whole batch: everything below the oldest open transaction.
-    place["to_xid"], place["to_number"] = (
-        (last[0]["xid"], last[0]["number"]) if last else (str(int(state["xmin"]) - 1), 2**63 - 1)
-    )
     with connection.transaction():
-        parameters = {**place, "zone": zone, "shared": sorted(SHARED_IDS)}
-        connection.execute(QUERIES["erase_late"], parameters)
-        rows = fetch_rows(connection, QUERIES.fill("merges"), parameters)
-        ids = {each for row in rows for each in (row["distinct_id"], row["other"]) if each}
-        parameters |= {"ids": sorted(ids), "alone": not rows}
-        connection.execute(QUERIES.fill("add_identities"), parameters)
-        changes = run(read_changes(place, zone, rows), connection)
-        _write(connection, changes, state, parameters)
-    return True
+        batch = read_batch(connection, state, zone=zone, size=BATCH)
+        if batch is not None:
+            changes = apply_batch(connection, batch)
+            _write(connection, changes, state, {**batch.place, "zone": zone})
+    return batch is not None
 
 
 def _write(
@@ -94,7 +79,7 @@ def _write(
     if changes.named:
         connection.execute(QUERIES["identify"], {"persons": sorted(changes.named)})
     before = make_bitmap(bytes(state["users"] or b""))
-    old = make_bitmap(sorted(moved))
+    old = changes.old
     users = move(before, moved, old) | changes.users
     bitmaps = read_days(connection, [day for _, day in changes.groups])
     dirty = {day for _, day in changes.groups}

@@ -6,7 +6,7 @@ What reads asks statements, which a session answers with await and a connection 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -62,6 +62,24 @@ class EventChanges:
     aliases: dict[str, int] = field(default_factory=dict)
     refused: int = 0
 
+    @cached_property
+    def old(self) -> BitMap:
+        """The persons that are now others."""
+        return make_bitmap(sorted(self.moved))
+
+    def add(self, key: EventDay, persons: BitMap, users: BitMap, events: int) -> None:
+        """Add events of a day, whose persons are as they were before."""
+        found = move(persons, self.moved, self.old)
+        self.users |= move(users, self.moved, self.old)
+        is_system = key[0] in SYSTEM_EVENTS
+        self._add(key, make_bitmap() if is_system else found, events)
+        if not is_system:
+            self._add((ANY, key[1]), found, events)
+
+    def _add(self, key: EventDay, persons: BitMap, events: int) -> None:
+        before, count = self.groups.get(key, (make_bitmap(), 0))
+        self.groups[key] = before | persons, count + events
+
 
 def move(persons: BitMap, moved: Mapping[int, int], old: BitMap) -> BitMap:
     """The persons, of whom some are now others."""
@@ -71,52 +89,42 @@ def move(persons: BitMap, moved: Mapping[int, int], old: BitMap) -> BitMap:
     return (persons - old) | make_bitmap([moved[each] for each in found])
 
 
-def read_changes(
-    place: Mapping[str, object], zone: str, kept: Sequence[Record] | None = None
-) -> Asking[EventChanges]:
-    """What the events between two places change; `kept` are their merges, where all ids are known."""
+def read_changes(place: Mapping[str, object], zone: str) -> Asking[EventChanges]:
+    """What the events between two places change; ids that are not known get numbers meanwhile."""
     parameters: dict[str, object] = {**place, "zone": zone, "shared": sorted(SHARED_IDS)}
-    rows = kept
-    if rows is None:
-        rows = yield QUERIES.fill("merges"), parameters
-    parts = {} if kept is None else {"numbers": QUERIES["nobody"]}
-    merges = [Merge(row["distinct_id"], row["other"], row["identifies"]) for row in rows]
-    ids = {id_ for each in merges for id_ in (each.distinct_id, each.other) if id_ is not None}
-    parameters["ids"] = sorted(ids)
-    persons = yield from _find_persons(parameters, parts) if ids else _nobody()
-    persons.merge_all(merges)
-    moved = {old: persons.find(old) for old in persons.moved}
-    changes = EventChanges(moved=moved, named=persons.named, refused=persons.refused)
-    changes.aliases = {id_: persons.find(each) for id_, each in persons.of.items()}
-    changes.users |= make_bitmap(sorted(persons.named))
-    old = make_bitmap(sorted(moved))
-    for row in (yield QUERIES.fill("groups", **parts), parameters):
-        found = move(make_bitmap(row["persons"]), moved, old)
-        changes.users |= move(make_bitmap(row["users"]), moved, old)
-        event, day = row["event"], row["day"]
-        is_system = event in SYSTEM_EVENTS
-        _add(changes, (event, day), make_bitmap() if is_system else found, row["events"])
-        if not is_system:
-            _add(changes, (ANY, day), found, row["events"])
+    merges = to_merges((yield QUERIES.fill("merges"), parameters))
+    parameters["ids"] = list_ids(merges)
+    known = (yield QUERIES["identities"], parameters) if merges else []
+    unknown = (yield QUERIES.fill("unknown"), parameters) if merges else []
+    changes = merge(merges, [*known, *unknown])
+    for row in (yield QUERIES.fill("groups"), parameters):
+        persons, users = make_bitmap(row["persons"]), make_bitmap(row["users"])
+        changes.add((row["event"], row["day"]), persons, users, row["events"])
     return changes
 
 
-def _add(changes: EventChanges, key: EventDay, persons: BitMap, events: int) -> None:
-    before, count = changes.groups.get(key, (make_bitmap(), 0))
-    changes.groups[key] = before | persons, count + events
+def to_merges(rows: Iterable[Record]) -> list[Merge]:
+    """What the rows of `merges` say."""
+    return [Merge(row["distinct_id"], row["other"], row["identifies"]) for row in rows]
 
 
-def _nobody() -> Asking[Persons]:
-    yield from ()
-    return Persons({}, set())
+def list_ids(merges: Iterable[Merge]) -> list[str]:
+    """The ids that merges name, in order."""
+    return sorted({id_ for each in merges for id_ in each[:2] if id_ is not None})
 
 
-def _find_persons(parameters: Mapping[str, object], parts: Mapping[str, str]) -> Asking[Persons]:
-    known = yield QUERIES["identities"], parameters
-    of = {row["distinct_id"]: row["person"] for row in known}
-    for row in (yield QUERIES.fill("unknown", **parts), parameters):
-        of[row["distinct_id"]] = row["person"]
-    return Persons(of, {row["person"] for row in known if row["is_identified"]})
+def merge(merges: Iterable[Merge], identities: Sequence[Record]) -> EventChanges:
+    """What merges change, where these are the persons of all ids that they name."""
+    of = {row["distinct_id"]: row["person"] for row in identities}
+    persons = Persons(of, {row["person"] for row in identities if row.get("is_identified")})
+    persons.merge_all(merges)
+    return EventChanges(
+        moved={old: persons.find(old) for old in persons.moved},
+        named=persons.named,
+        users=make_bitmap(sorted(persons.named)),
+        aliases={id_: persons.find(each) for id_, each in of.items()},
+        refused=persons.refused,
+    )
 
 
 @dataclass

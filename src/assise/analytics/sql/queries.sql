@@ -122,7 +122,7 @@ WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND (xid, number) <= (%(to_xid
 -- The place of the last event of a batch.
 SELECT e.xid::text AS xid, e.number FROM assise.analytics_events AS e
 WHERE (e.xid, e.number) > (%(xid)s::xid8, %(number)s) AND e.xid < %(until)s::xid8
-ORDER BY e.xid, e.number OFFSET %(size)s LIMIT 1
+ORDER BY e.xid, e.number OFFSET %(size)s - 1 LIMIT 1
 
 -- merges --
 -- What says that two ids are one person, in order; then also who is a user of the application itself.
@@ -150,10 +150,6 @@ SELECT id, (%(last)s + row_number() OVER (ORDER BY id))::int AS person FROM (
     SELECT distinct_id AS id FROM tail WHERE has_person UNION SELECT unnest(%(ids)s::text[])
 ) AS given LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL
 
--- nobody --
--- No id gets a number: all of them have one.
-SELECT NULL::text AS id, NULL::int AS person WHERE false
-
 -- groups --
 -- The persons of each event and day. Ids that are not known get numbers behind the last.
 WITH tail AS ({tail}), unknown AS ({numbers})
@@ -176,22 +172,35 @@ FROM (
 WITH tail AS MATERIALIZED ({tail})
 SELECT id AS distinct_id, person FROM ({numbers}) AS numbered WHERE id = ANY (%(ids)s::text[])
 
--- add_identities --
--- Give the ids of events persons. Who was tracked by the application itself is a user, unless merges of the same events have to come before.
-WITH did AS MATERIALIZED (
-    SELECT distinct_id AS id, coalesce(bool_or(%(alone)s AND traffic = 'person' AND properties ->> '$lib' = 'assise'), false) AS own
-    FROM ({tail}) AS tail WHERE traffic IN ('person', 'anonymous') GROUP BY 1
-), given AS (
-    SELECT id, own FROM did WHERE lower(btrim(btrim(btrim(id), '''"'''))) <> ALL (%(shared)s::text[])
-    UNION ALL SELECT unnest(%(ids)s::text[]), false
-), found AS (
-    SELECT id, own, i.person FROM (SELECT id, bool_or(own) AS own FROM given GROUP BY 1) AS given
-    LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id) WHERE i.person IS NULL OR own AND NOT i.is_identified
+-- batch --
+-- The next events in order, by event, day, traffic and whether the application itself tracked them: how many and whose.
+-- Where there may be more, also the place of the last one, which one statement sees among the same events.
+SELECT event, day, traffic, own, count(*) AS events,
+    coalesce(array_agg(distinct_id) FILTER (WHERE traffic IN ('person', 'anonymous')), '{}') AS ids,
+    CASE WHEN sum(count(*)) OVER () = %(size)s THEN (SELECT ARRAY[xid, number::text] FROM ({place}) AS place) END AS last
+FROM (
+    SELECT event, least(greatest((at AT TIME ZONE %(zone)s)::date, '0002-01-01'), '9998-12-31') AS day, traffic,
+        traffic = 'person' AND coalesce(properties ->> '$lib' = 'assise', false) AS own, distinct_id
+    FROM assise.analytics_events AS e
+    WHERE (e.xid, e.number) > (%(xid)s::xid8, %(number)s) AND e.xid < %(until)s::xid8
+    ORDER BY e.xid, e.number LIMIT %(size)s
+) AS next GROUP BY 1, 2, 3, 4
+
+-- find_persons --
+-- The persons of ids, in their order; new ids get one, and ids that everybody has none. Who was tracked by the application itself is a user.
+WITH given AS MATERIALIZED (
+    SELECT id, own, number, i.person, i.is_identified, lower(btrim(btrim(btrim(id), '''"'))) <> ALL (%(shared)s::text[]) AS has_person
+    FROM unnest(%(ids)s::text[], %(own)s::bool[]) WITH ORDINALITY AS g (id, own, number)
+    LEFT JOIN assise.analytics_identity AS i ON md5(i.distinct_id) = md5(id)
 ), known AS (
-    UPDATE assise.analytics_identity AS i SET is_identified = true FROM found
-    WHERE found.person IS NOT NULL AND md5(i.distinct_id) = md5(id)
+    UPDATE assise.analytics_identity AS i SET is_identified = true FROM given
+    WHERE own AND has_person AND NOT given.is_identified AND md5(i.distinct_id) = md5(id)
+), fresh AS (
+    INSERT INTO assise.analytics_identity (distinct_id, is_identified)
+    SELECT id, own FROM given WHERE has_person AND person IS NULL ORDER BY id RETURNING distinct_id, person
 )
-INSERT INTO assise.analytics_identity (distinct_id, is_identified) SELECT id, own FROM found WHERE person IS NULL ORDER BY id
+SELECT array_agg(CASE WHEN has_person THEN coalesce(given.person, fresh.person) END ORDER BY number) AS persons
+FROM given LEFT JOIN fresh ON fresh.distinct_id = id
 
 -- move_identities --
 -- Give the ids of merged persons to one of them.
@@ -497,11 +506,12 @@ WHERE event IN ('$identify', '$create_alias', '$merge_dangerously')
     AND (properties ->> '$anon_distinct_id' = ANY (%(ids)s::text[]) OR properties ->> 'alias' = ANY (%(ids)s::text[]))
 
 -- erase_late --
--- Erase the events of erased persons that were kept meanwhile.
+-- Erase the events of erased persons that were kept meanwhile; a row for each.
 DELETE FROM assise.analytics_events
 WHERE (xid, number) > (%(xid)s::xid8, %(number)s) AND (xid, number) <= (%(to_xid)s::xid8, %(to_number)s)
     AND EXISTS (SELECT FROM assise.analytics_erased)
     AND EXISTS (SELECT FROM assise.analytics_erased AS x WHERE x.id = sha256(convert_to(distinct_id, 'UTF8')) AND analytics_events.at <= x.at)
+RETURNING 1 AS gone
 
 -- days --
 -- The days of which something is stored.
