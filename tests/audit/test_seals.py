@@ -112,6 +112,25 @@ def test_a_transaction_that_commits_late_is_sealed_too(
     assert app.audit.check().findings == []
 
 
+def test_lines_are_sealed_in_the_order_of_transactions(
+    app: Project, database: str, query: Query
+) -> None:
+    """A line with a lower number is still to come where its transaction began later."""
+    with psycopg.connect(database) as older, psycopg.connect(database) as younger:
+        older.execute("SELECT pg_current_xact_id()")
+        younger.execute("INSERT INTO users (name) VALUES ('first line')")
+        older.execute("INSERT INTO users (name) VALUES ('second line')")
+        older.commit()
+        between = app.audit.head()
+        assert between is not None
+        assert between.lines == 1
+    head = app.audit.head()
+    assert head is not None
+    assert (head.lines, app.audit.check().findings) == (2, [])
+    [(second,), (first,)] = query("SELECT ids[1] FROM audit_seal ORDER BY number")
+    assert (first, second) == query("SELECT min(id), max(id) FROM audit_log")[0]
+
+
 def test_batches_follow_each_other_without_a_gap(app: Project, database: str, query: Query) -> None:
     query("INSERT INTO users (name) SELECT 'u' FROM generate_series(1, 25)")
     write(query, "x", "y")
