@@ -6,7 +6,7 @@ import asyncio
 
 from mcp import Client
 from psycopg.conninfo import make_conninfo
-from tests.search.chat.test_agents import call
+from tests.search.agents import call
 
 from assise.app import App
 from assise.project import Project

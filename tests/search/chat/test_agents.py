@@ -16,6 +16,7 @@ from mcp import Client, StdioServerParameters
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.dumps import confirm
 from tests.scenes.commands import SOURCES
+from tests.search.agents import call
 from tests.search.chat.answering import AnsweringServer
 from tests.search.chat.notes import MANIFEST, SECRETS, USERS
 
@@ -33,12 +34,6 @@ def make_url(conninfo: str, user: str | None = None) -> str:
     facts = conninfo_to_dict(conninfo)
     name = facts.pop("dbname")
     return f"postgresql:///{name}?{urlencode(facts | ({'user': user} if user else {}))}"
-
-
-async def call(client: Client, tool: str, **arguments: object) -> Any:  # noqa: ANN401
-    found = await client.call_tool(tool, arguments)
-    assert not found.is_error, found.content
-    return found.structured_content
 
 
 def test_an_agent_sees_what_its_user_sees(
