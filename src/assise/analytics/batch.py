@@ -22,14 +22,14 @@ _MERGING = frozenset({"$identify", "$create_alias", "$merge_dangerously"})
 
 
 @dataclass(frozen=True)
-class Batch:
+class EventBatch:
     """The next events by event, day and traffic; `place` is between which places they are."""
 
     rows: list[Record]
     place: Mapping[str, object]
 
 
-def read_batch(connection: Connection, state: Record, *, zone: str, size: int) -> Batch | None:
+def read_batch(connection: Connection, state: Record, *, zone: str, size: int) -> EventBatch | None:
     """The next events that no open transaction can come before, but those of erased persons."""
     place: dict[str, object] = {key: state[key] for key in ("xid", "number", "snapshot")}
     asked = {**place, "until": state["xmin"], "size": size, "zone": zone}
@@ -38,11 +38,11 @@ def read_batch(connection: Connection, state: Record, *, zone: str, size: int) -
         end = rows[0]["last"] or (str(int(state["xmin"]) - 1), 2**63 - 1)
         place["to_xid"], place["to_number"] = end[0], int(end[1])
         if not fetch_rows(connection, QUERIES["erase_late"], place):
-            return Batch(rows, place)
+            return EventBatch(rows, place)
     return None
 
 
-def apply_batch(connection: Connection, batch: Batch) -> EventChanges:
+def apply_batch(connection: Connection, batch: EventBatch) -> EventChanges:
     """Give all ids persons; what the events change."""
     shared: dict[str, object] = {"shared": sorted(SHARED_IDS)}
     has_merges = any(row["event"] in _MERGING for row in batch.rows)

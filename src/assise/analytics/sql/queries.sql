@@ -173,8 +173,7 @@ WITH tail AS MATERIALIZED ({tail})
 SELECT id AS distinct_id, person FROM ({numbers}) AS numbered WHERE id = ANY (%(ids)s::text[])
 
 -- batch --
--- The next events in order, by event, day, traffic and whether the application itself tracked them: how many and whose.
--- Where there may be more, also the place of the last one, which one statement sees among the same events.
+-- The next events in order, by event, day, traffic and whether the application itself tracked them: how many and whose; where there may be more, also the place of the last one.
 SELECT event, day, traffic, own, count(*) AS events,
     coalesce(array_agg(distinct_id) FILTER (WHERE traffic IN ('person', 'anonymous')), '{}') AS ids,
     CASE WHEN sum(count(*)) OVER () = %(size)s THEN (SELECT ARRAY[xid, number::text] FROM ({place}) AS place) END AS last
