@@ -392,3 +392,4 @@ def test_what_a_request_writes_has_its_id(
         other = client.send(0, "POST", "/api/projects", json={"name": "one"})
         assert other.json()["data"] == other.headers["x-request-id"]
     run("ALTER TABLE projects ALTER COLUMN data DROP DEFAULT")
+    run("DELETE FROM projects WHERE name = 'one'")

@@ -120,7 +120,7 @@ TYPE_ERRORS = [
         users("a: {type: bytea, kind: binary_256}"),
         (
             f"{COLUMN}.a.kind: binary_256: is not a kind of bytea\n"
-            "Known: binary, binary_1, …, binary_255."
+            "Did you mean binary_56? Known: binary, binary_1, …, binary_255."
         ),
     ),
     (

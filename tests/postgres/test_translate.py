@@ -6,6 +6,7 @@ import pytest
 
 from assise.errors import (
     BusyError,
+    ComputationError,
     DeniedError,
     DependentError,
     DuplicateKeyError,
@@ -31,7 +32,7 @@ from assise.postgres.connection import Connection
         ("42501", DeniedError, "Grant the user what is missing"),
         ("53100", TargetError, "out of disk, memory or connections"),
         ("57P01", TargetError, "The connection was lost"),
-        ("22003", RefusedError, "a defect of Assise"),
+        ("22003", ComputationError, "a defect of Assise"),
         ("42P01", RefusedError, ""),
         ("23502", ViolationError, ""),
         ("23503", ViolationError, ""),

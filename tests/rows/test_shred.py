@@ -82,7 +82,7 @@ def test_a_reject_has_its_reason_in_words_its_place_and_its_bytes(
 ) -> None:
     fine = doc(_id=OID, name=text(b"a"))
     batch = shredder(is_native, name="text").shred([(0, fine), (1000, raw), (2000, fine)])
-    assert batch.offsets == [0, 2000]
+    assert [*batch.offsets] == [0, 2000]
     assert batch.rejected == [Rejected(1000, reason, detail, raw)]
     assert batch.values == Values(4, 0, 0, 0)
 

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from psycopg.conninfo import make_conninfo
@@ -88,7 +89,7 @@ def test_changes_are_known_from_the_first_note_on(service: Project, query: Query
     assert note(service) == "5 subscriptions changed", "two closed and noted anew, one closed"
     assert note(service) == ""
     for found in (before, report(service, today + dt.timedelta(minutes=1))):
-        last = moved(found)[f"{today:%Y-%m}"]
+        last = moved(found)[f"{today.astimezone(ZoneInfo('Europe/Paris')):%Y-%m}"]
         assert last == {
             "mrr_start": "98.00",
             "new": "50.00",
