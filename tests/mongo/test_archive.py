@@ -453,6 +453,16 @@ def test_cut_anywhere_what_is_whole_is_read_and_the_rest_is_told(
     assert max(refused) < (200 if is_packed else prelude)
 
 
+def test_a_cut_in_what_is_not_read_is_told(tmp_path: Path) -> None:
+    options, whole = SourceOptions(database="app"), several()
+    told = "the archive is not whole, and what can be read of it is read"
+    assert told not in open_archive(write(tmp_path, whole), options).notes
+    for cut in range(whole.rindex(DOCUMENTS["orders"][0]), len(whole), 40):
+        found = open_archive(write(tmp_path, whole[:cut]), options)
+        assert documents_of(read_all(found)["users"]) == DOCUMENTS["orders"]
+        assert told in found.notes, cut
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_a_changed_byte_anywhere_loses_nothing_in_silence(tmp_path: Path, seed: int) -> None:
     """Every document is read as it was, or is told of, or its collection is."""

@@ -229,7 +229,7 @@ def _list_notes(
         if name not in named:
             yield f"{escape(name)} is not in the prelude: its options and indexes are not known"
     broken = [escape(name) for name in held if extents[name].problems]
-    if broken or contents.problems:
+    if broken or contents.problems or any(each.problems for each in contents.extents.values()):
         names = f": {', '.join(broken[:SHOWN])}" if broken else ""
         more = ", …" if len(broken) > SHOWN else ""
         yield f"the archive is not whole, and what can be read of it is read{names}{more}"
