@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
-from assise.mongo.frames import PackedDocuments, Piece, Run
+from assise.mongo.frames import PackedDocuments, PackedPiece, Run
 from assise.rows.model import Document
 
 HASHED = 1_000
@@ -56,7 +56,7 @@ class Group:
     def __init__(self, start: int = 0, tell: Callable[[], int] | None = None) -> None:
         self.start = self.stop = start
         self._tell = tell
-        self._pieces: list[Piece] = []
+        self._pieces: list[PackedPiece] = []
         self._runs: list[Run] = []
         self._hashed: list[bytes | memoryview] = []
 

@@ -59,7 +59,7 @@ class Run(NamedTuple):
     detail: str = ""
 
 
-Piece = tuple[bytes, int, list[int]]
+PackedPiece = tuple[bytes, int, list[int]]
 """Consecutive documents: the bytes that hold them, their offset, and the borders in them."""
 
 
@@ -69,7 +69,7 @@ class PackedDocuments(Sequence[Document]):
     The crate reads them where they are.
     """
 
-    def __init__(self, pieces: Sequence[Piece]) -> None:
+    def __init__(self, pieces: Sequence[PackedPiece]) -> None:
         self.pieces = pieces
         self._count = sum(len(borders) - 1 for _, _, borders in pieces)
 
@@ -197,7 +197,7 @@ class Window:
             return 0
         return 0 if self.data[stop - 1] else stop
 
-    def framed_in_a_row(self, limit: int | None = None) -> Piece:
+    def framed_in_a_row(self, limit: int | None = None) -> PackedPiece:
         """Consume consecutive documents as far as `data` holds them, or up to a limit in it."""
         whole, base, native = self.data, self._base, find_native()
         find = native.find_borders if native else find_borders
@@ -327,7 +327,7 @@ def read_stops(stream: Stream, offset: int = 0) -> Iterator[Sequence[int]]:
             yield [base + stop for stop in borders[1:]]
 
 
-def _read(stream: Stream, offset: int) -> Iterator[Piece | Run]:
+def _read(stream: Stream, offset: int) -> Iterator[PackedPiece | Run]:
     window = Window(stream, offset)
     while window.holds(window.p + 1):
         yield window.framed_in_a_row() if window.framed(window.p) else _read_run(window)

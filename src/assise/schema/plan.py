@@ -562,12 +562,9 @@ def _make_function(item: CatalogItem, snapshot: Snapshot) -> tuple[str, ...]:
     return item.create, f"REVOKE ALL ON {word} {item.name} FROM PUBLIC"
 
 
-Statements = tuple[str, ...]
-
-
 def _merge(
     grants: Iterable[CatalogItem],
-) -> dict[tuple[str, str], tuple[Statements, Statements]]:
+) -> dict[tuple[str, str], tuple[tuple[str, ...], tuple[str, ...]]]:
     """By object and role GRANT and REVOKE of all privileges that the role has on it."""
     found = defaultdict[tuple[str, str], list[str]](list)
     for item in grants:
