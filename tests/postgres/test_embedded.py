@@ -66,7 +66,7 @@ def wait_until(condition: Callable[[], object], *, seconds: float = 20) -> None:
 
 
 def is_server(pid: str, data: list[str]) -> bool:
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ProcessLookupError):
         words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
         return words[0].endswith("/postgres") and data[0] in words
     return False
