@@ -14,7 +14,7 @@ from tests.scenes.hostile import document, int32, string
 
 from assise.project import Project
 from assise.settings import count_cores
-from assise.transfer.migration import WORKER_BYTES
+from assise.transfer.workers.number import WORKER_BYTES
 
 BEGIN = """
 import os, signal, subprocess, sys, threading

@@ -28,9 +28,9 @@ from assise.manifest.layout import Layout
 from assise.postgres.connection import Connection
 from assise.project import Project
 from assise.schema.sql import create_tables
-from assise.transfer import creation, ledger, migration
+from assise.transfer import creation, ledger
 from assise.transfer.report import Verified
-from assise.transfer.workers import pool
+from assise.transfer.workers import number, pool
 
 # The server reports a deadlock, twice, for the chunk that holds the first key, while the last one,
 # with the other key, takes its time; the third time all other chunks must be there.
@@ -369,7 +369,7 @@ def test_as_many_workers_start_while_tables_are_made_as_have_work(
     documents: int,
     started: int,
 ) -> None:
-    monkeypatch.setattr(migration, "WORKER_BYTES", 1_000)
+    monkeypatch.setattr(number, "WORKER_BYTES", 1_000)
     seen, before = list[int](), list_children()
 
     def create(layout: Layout, schema: str) -> list[str]:

@@ -59,9 +59,9 @@ from assise.errors import UsageError
 from assise.files import check_new
 from assise.manifest.write import dump_manifest
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS
-from assise.transfer.migration import spare_workers
 from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Plan, Report, Verified
+from assise.transfer.workers.number import spare_workers
 from assise.wording import count_of
 
 app = typer.Typer(rich_markup_mode=None)

@@ -79,9 +79,10 @@ def find_missing(connection: Connection, objects: Iterable[Managed], schema: str
 def change(
     connection: Connection, run: Callable[[], None], *, name: str, what: str, log: Log
 ) -> None:
-    """Change the `what` of a load's tables in one transaction, which gives way to others as steps do.
+    """Change the `what` of a load's tables in one transaction that gives way to others, as steps do.
 
-    Who has a lock is said at once, and some ten seconds are waited for it. `run` is called in each try.
+    Who has a lock is said at once, and some ten seconds are waited for it: `run` is called in each
+    try.
 
     Raises:
         TargetError: another session uses them, or the server refuses something.

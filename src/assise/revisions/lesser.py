@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from assise.errors import UsageError
 from assise.manifest.model import Manifest
+from assise.revisions.statements import plain_name
 from assise.schema.catalog import UNNAMED, CatalogItem, Snapshot, compare
 from assise.schema.constraints import list_objects
 from assise.schema.objects import Lesser
@@ -46,13 +47,7 @@ def find_lesser(
 def _list_names(items: Iterable[CatalogItem]) -> set[str]:
     """The names of constraints and indexes, without schemas and quotes."""
     found = [each for each in items if each.kind in UNNAMED]
-    return {
-        _strip(each.name).removeprefix(f"{_strip(each.on).partition('.')[0]}.") for each in found
-    }
-
-
-def _strip(name: str) -> str:
-    return name.replace('"', "")
+    return {plain_name(each.name, plain_name(each.on, "").partition(".")[0]) for each in found}
 
 
 def keep_lesser(

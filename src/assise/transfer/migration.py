@@ -18,7 +18,7 @@ from assise.manifest.model import Manifest
 from assise.manifest.sections.project import NAME, SERVERS_OWN
 from assise.manifest.write import dump_manifest
 from assise.mongo.nothing import ADDRESS
-from assise.mongo.opening import measure, open_source
+from assise.mongo.opening import open_source
 from assise.mongo.source import (
     NO_OPTIONS,
     NOTHING,
@@ -33,7 +33,7 @@ from assise.postgres.conninfo import describe
 from assise.postgres.server import check_server
 from assise.schema.constraints import list_objects
 from assise.schema.sql import all_layouts
-from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS, count_cores
+from assise.settings import CHUNK_BYTES, INFER_PATHS, count_cores
 from assise.transfer import born, comments, creation, export, ledger
 from assise.transfer.amend import check_notes
 from assise.transfer.check import Findings
@@ -58,16 +58,10 @@ from assise.transfer.sources import (
 )
 from assise.transfer.undo import Undo, plan_undo, undo_load
 from assise.transfer.verify import verify_source
+from assise.transfer.workers.number import count_needed, count_workers
 from assise.transfer.workers.pool import Workers
-from assise.transfer.workers.spare import spare_processes
 from assise.wording import count_of, nearest
 from assise.workspace import CONFIRM, Workspace, read_sql
-
-WORKER_BYTES = 8 << 20
-"""Source bytes that are worth a further worker: one takes half a second to start."""
-
-MOST_WORKERS = 8
-"""Workers started unasked, at most: each has a session, of which a server usually takes 100."""
 
 
 class Begun(NamedTuple):
@@ -205,7 +199,7 @@ def plan(
     collections = find_collections(source, roots)
     check_keys(manifest, source)
     source.prepare([*roots], workspace.setting(CHUNK_BYTES), {})
-    workers = min(_count_workers(workspace, source), count_cores())
+    workers = min(count_workers(workspace, source), count_cores())
     estimate = estimate_source(source, manifest, workers=workers)
     plan = Plan(
         source.address,
@@ -471,29 +465,7 @@ def _working(
     """Start workers, or go on with those of the verb that calls this one."""
     if begun is not None:
         return nullcontext(begun.workers)
-    return Workers(_count_workers(workspace, source))
-
-
-def spare_workers(workspace: Workspace, place: Path | str | None) -> AbstractContextManager[None]:
-    """Fork the workers of a block, before this process has threads or connections.
-
-    They are as many as the source needs; of a server, and of what the ledger names, as there may be.
-    """
-    size = None if place is None else measure(place)
-    few = count_cores() if size is None else min(count_cores(), -(-size // WORKER_BYTES))
-    return spare_processes(min(workspace.setting(WORKERS) or few, MOST_WORKERS) - 1)
-
-
-def _count_workers(workspace: Workspace, source: Source) -> int:
-    """As many as the user gives; else one for each core, fewer for a small source."""
-    few = min(count_cores(), MOST_WORKERS, max(1, _count_needed(source)))
-    return workspace.setting(WORKERS) or few
-
-
-def _count_needed(source: Source) -> int:
-    """How many workers have work that is worth their start."""
-    size = sum(collection.size for collection in source.collections if collection.is_listed)
-    return -(-size // WORKER_BYTES)
+    return Workers(count_workers(workspace, source))
 
 
 def _begin(
@@ -516,7 +488,7 @@ def _begin(
         ask_of_empty(workspace, manifest, source)
     if workspace.owner is not None and workspace.owner.owns_schema(workspace.path):
         workspace.owner.check_manifest(workspace.path, manifest, check_server(connection))
-    begun.workers.prepare("load", _count_needed(source))
+    begun.workers.prepare("load", count_needed(source))
     return creation.begin(
         connection,
         manifest,

@@ -246,7 +246,8 @@ class _Work:
     def _make(self, task: _Task, session: Connection) -> Finding | None:
         """Make an object; what its rows do not fulfil, or it cannot compute with, is a finding.
 
-        A default reads no rows: what cannot be computed there is an error of the manifest. Any other error names the object; those that are made stay.
+        A default reads no rows: what cannot be computed there is an error of the manifest. Any
+        other error names the object; those that are made stay.
         """
         try:
             return self._try(task, session)
