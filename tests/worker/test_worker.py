@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,6 +21,7 @@ from tests.scenes.databases import Databases, Template
 
 from assise.access import purge
 from assise.errors import TargetError, UsageError
+from assise.postgres.queue import ShouldStop, TimedTask, open_queue
 from assise.project import Project
 
 pytestmark = pytest.mark.contract
@@ -62,6 +65,29 @@ def test_rows_are_purged_with_their_children_after_their_time(
         assert query(f"SELECT max(project_id), count(DISTINCT project_id) FROM {table}") == [(7, 8)]
     assert recycled.work(is_once=True).done == [("purge projects", "")]
     assert query("SELECT count(*) FROM assise.procrastinate_jobs") == [(0,)]
+
+
+def test_once_no_job_is_made_by_the_clock(recycled: Project, database: str) -> None:
+    """One that waited and runs would be made, and run, a second time."""
+    recycled.work(is_once=True)
+    ran: list[str] = []
+
+    def slow(_should_stop: ShouldStop) -> None:
+        time.sleep(1)
+        ran.append("slow")
+
+    def by_clock(_should_stop: ShouldStop) -> None:
+        ran.append("by the clock")
+
+    async def run() -> None:
+        tasks = [TimedTask("slow", "* * * * *", slow)]
+        async with open_queue(database, "here", name="app", tasks=tasks) as queue:
+            await queue.put_all()
+            queue.add(TimedTask("by the clock", "* * * * *", by_clock))
+            await queue.work(is_once=True)
+
+    asyncio.run(run())
+    assert ran == ["slow"]
 
 
 def test_rows_are_purged_batch_by_batch(

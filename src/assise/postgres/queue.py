@@ -107,6 +107,7 @@ class Queue:
 
     def __init__(self, app: procrastinate.App, name: str, target: str) -> None:
         self._app, self._name, self._target = app, name, target
+        self._crons: dict[str, str] = {}
 
     def add(self, task: TimedTask) -> None:
         """Add a task that is due at its times."""
@@ -119,7 +120,8 @@ class Queue:
         add = self._app.task(
             name=task.name, queue=self._name, queueing_lock=lock, pass_context=True
         )
-        self._app.periodic(cron=task.cron, periodic_id=self._name)(add(run))
+        add(run)
+        self._crons[task.name] = task.cron
 
     async def put_all(self) -> None:
         """Make every task due now, unless it waits already."""
@@ -138,13 +140,17 @@ class Queue:
                 await self._app.job_manager.finish_job(job, status=status, delete_job=True)
 
     async def work(self, *, is_once: bool) -> None:
-        """Run jobs that are due until the coroutine is cancelled; once: until none is due.
+        """Run jobs that are due until the coroutine is cancelled; once: those that wait now.
 
+        Once, no job is made at its time: it could be one that `put_all` has made and that runs.
         It also ends when the server is gone; often, but not always, with an error.
 
         Raises:
             TargetError: the server is gone.
         """
+        if not is_once:
+            for name, cron in self._crons.items():
+                self._app.periodic(cron=cron, periodic_id=self._name)(self._app.tasks[name])
         with _translated(self._target):
             await self._app.run_worker_async(
                 queues=[self._name],
