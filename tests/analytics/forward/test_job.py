@@ -111,6 +111,8 @@ def test_nothing_is_lost_while_posthog_is_away_for_a_day(
         with pytest.raises(ForwardError, match="takes no events now"):
             work(service)
         assert len(posthog.bodies) == 4 * (tries + 1)
+    with service.connect(service.manifest) as connection:
+        make_months(connection, [dt.datetime.now(dt.UTC) - dt.timedelta(days=1)])
     query("UPDATE assise.analytics_events SET arrived = arrived - interval '1 day'")
     assert not posthog.taken
     assert work(service) == "720 events sent"
