@@ -146,7 +146,8 @@ class Job:
 
 Move = Callable[[Sequence[tuple[str, ...]]], None]
 """Changes what a load keeps of its tables, in the open transaction: `("rename", table, old, new)`,
-`("table", old, new)`, `("close", column, revision)`, `("born", table)`: one that no load writes, or `("own",)`: revisions own the schema from now on.
+`("table", old, new)`, `("close", column, revision)`, `("born", table)`: one that no load writes, `("schema", name)`: one that revisions have made, or
+`("own",)`: revisions own the schema from now on.
 """
 
 

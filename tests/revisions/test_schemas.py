@@ -13,6 +13,8 @@ from tests.revisions.changing import change, revise
 from assise.project import Project
 
 Query = Callable[..., list[tuple[object, ...]]]
+NEW = ["ours", "ours_used", "theirs", "used"]
+SCHEMAS = "SELECT nspname::text FROM pg_namespace WHERE nspname !~ '^pg_|information_schema|public|assise' ORDER BY 1"
 MANIFEST = """assise: 1
 name: app
 roles: {prefix: revised}
@@ -65,3 +67,29 @@ def test_rules_come_and_go_by_revisions(shop: Project, database: str) -> None:
     assert shop.verify().exit_code == 0
     shop.revisions().revert(drop=["sales.lines.user_id"])
     assert shop.revisions().status().drift.is_empty
+
+
+def test_undo_drops_the_schemas_that_revisions_have_made(shop: Project, query: Query) -> None:
+    query("CREATE SCHEMA theirs")
+    query("CREATE SCHEMA used")
+    tables = "".join(
+        f"  {name}.things: {{primary_key: id, columns: {{id: int8}}}}\n" for name in NEW
+    )
+    change(shop, "tables:\n", f"tables:\n{tables}")
+    revise(shop, "things")
+    shop.revisions().apply()
+    query("CREATE TABLE used.beside (id int)")
+    query("CREATE TABLE ours_used.beside (id int)")
+    assert shop.undo(confirm=confirm).schemas == ["core", "ours", "sales"]
+    assert query(SCHEMAS) == [("ours_used",), ("theirs",), ("used",)]
+
+
+def test_undo_drops_the_schemas_of_a_database_that_revisions_alone_have_made(
+    shop: Project, query: Query
+) -> None:
+    shop.undo(confirm=confirm)
+    query("CREATE SCHEMA sales")
+    shop.revisions().apply()
+    assert query(SCHEMAS) == [("core",), ("sales",)]
+    assert shop.undo(confirm=confirm).schemas == ["core"]
+    assert query(SCHEMAS) == [("sales",)]

@@ -100,6 +100,11 @@ def list_noted(connection: Connection, name: str) -> list[Noted]:
     return connection.fetch(Noted, QUERIES["revisions"], {"name": name})
 
 
+def list_made_schemas(connection: Connection, name: str) -> list[str]:
+    """The schemas that the revisions of a manifest have made."""
+    return [str(each) for (each,) in connection.execute(QUERIES["made_schemas"], {"name": name})]
+
+
 def check_files(revisions: Sequence[Revision], noted: Sequence[Noted]) -> None:
     """Check that the files are those that the database has begun with.
 
@@ -257,7 +262,16 @@ class Applier:
             tables = [name for each in block.statements for name in each.tables]
             moves = [(*move, revision.name) if move[0] == "close" else move for move in block.moves]
             freeing = self._free(block, is_up=number > 0)
+            note = partial(self._note, revision, number, schemas=self._find_missing(block))
             self.runner.run_together([*freeing, *texts], tables, partial(self._finish, note, moves))
+
+    def _find_missing(self, block: Block) -> list[str]:
+        """The schemas that a block makes and that are not there yet."""
+        schemas = [each.schema for each in block.statements if each.schema]
+        if not schemas:
+            return []
+        found = self.connection.execute(QUERIES["missing_schemas"], {"schemas": schemas})
+        return [str(name) for (name,) in found]
 
     def _free(self, block: Block, *, is_up: bool) -> list[str]:
         """What drops the triggers of parts that read columns which a block drops or renames.
@@ -308,9 +322,10 @@ class Applier:
         step: int,
         last_key: Sequence[str],
         is_done: bool,
+        schemas: Sequence[str] = (),
     ) -> None:
-        key = [*last_key] or None
-        self._execute(QUERIES["set_step"], revision, step=step, is_done=is_done, last_key=key)
+        known = {"step": step, "is_done": is_done, "last_key": [*last_key] or None}
+        self._execute(QUERIES["set_step"], revision, **known, schemas=[*schemas] or None)
 
     def _read_steps(self, revision: Revision) -> dict[int, _StepLine]:
         parameters = {"name": self.name, "number": revision.number}

@@ -34,6 +34,7 @@ class Statement:
     drops: the tables, and columns as (table, column), that it drops.
     tables: all that it names, as SQL names them.
     view: the view that it makes, which was not there.
+    schema: the schema that it makes.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Statement:
     drops: tuple[tuple[str, str], ...] = ()
     tables: tuple[str, ...] = ()
     view: str = ""
+    schema: str = ""
 
     @property
     def is_index(self) -> bool:
@@ -122,7 +124,7 @@ def _print(node: Node) -> str:
 def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
     kind, tables = type(node).__name__, tuple(dict.fromkeys(_list_tables(node)))
     is_concurrent = bool(getattr(node, "concurrent", False))
-    index, update, view, drops = "", "", "", list[tuple[str, str]]()
+    index, update, view, schema, drops = "", "", "", "", list[tuple[str, str]]()
     for_each: tuple[str, str] | None = None
     match kind:
         case "IndexStmt" if is_concurrent and node.idxname:
@@ -134,6 +136,8 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
             view = _name(node.view)
         case "CreateTableAsStmt" if node.objtype.name == "OBJECT_MATVIEW":
             view = _name(node.into.rel)
+        case "CreateSchemaStmt":
+            schema = node.schemaname or ""
         case "UpdateStmt":
             update = _name(node.relation)
         case "ReindexStmt":
@@ -162,6 +166,7 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
         tuple(drops),
         tables,
         view,
+        schema,
     )
 
 

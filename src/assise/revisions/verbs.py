@@ -19,7 +19,15 @@ from assise.postgres.partitions import PartitionRun, keep_up_partitions, move_bo
 from assise.postgres.server import check_server
 from assise.postgres.snapshot import read_snapshot
 from assise.revisions.alembic import IncludeObject, leave_ours
-from assise.revisions.applying import Applier, Noted, check_files, hold, list_noted, read_noted
+from assise.revisions.applying import (
+    Applier,
+    Noted,
+    check_files,
+    hold,
+    list_made_schemas,
+    list_noted,
+    read_noted,
+)
 from assise.revisions.differences import SchemaDrift, find_drift
 from assise.revisions.files import (
     FOLDER,
@@ -339,6 +347,8 @@ class RevisionVerbs:
         if tables is None and (noted := list_noted(connection, manifest.name)):
             tables = self.adopt(connection, noted[0].name)
         if tables is not None:
+            made = list_made_schemas(connection, manifest.name)
+            tables.move([("schema", name) for name in made])
             tables.move([("born", name) for name in manifest.born])
             self.note(connection, tables, is_changed=is_changed)
             for part in self.workspace.additions:

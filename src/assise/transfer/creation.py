@@ -39,7 +39,7 @@ from assise.transfer import born, comments, ledger
 from assise.transfer.followed import move
 from assise.transfer.functions import find_missing, make_functions, note_function
 from assise.transfer.ledger import LEDGER, QUERIES, Load
-from assise.transfer.objects import try_objects
+from assise.transfer.objects import note_objects, try_objects
 
 
 def begin(
@@ -116,6 +116,7 @@ def adopt(
         born.note(connection, load, [*manifest.born])
         for name in key_functions(load.layout):
             note_function(connection, name, schema)
+        note_objects(connection, load, list_objects(manifest, schema))
         ledger.finish(connection, load)
         move(connection, load, [("own",)])
         if manifest.roots:

@@ -35,6 +35,8 @@ def move(connection: Connection, load: Load, moves: Sequence[tuple[str, ...]]) -
         match word, values:
             case "born", [table]:
                 connection.execute(QUERIES["insert_born"], {"load_id": load.id, "names": [table]})
+            case "schema", [name]:
+                connection.execute(QUERIES["insert_schemas"], {"load_id": load.id, "names": [name]})
             case "own", []:
                 connection.execute(QUERIES["own"], {"load_id": load.id})
             case "rename", [table, old, new] if layout:

@@ -76,6 +76,13 @@ def are_pending(objects: Sequence[Object], made: Mapping[Id, MadeObject]) -> boo
     return bool(_plan(made, objects)[1])
 
 
+def note_objects(connection: Connection, load: Load, objects: Iterable[Object]) -> None:
+    """Note objects that are there already as made for a load."""
+    for each in objects:
+        key = (each.table, str(each.kind), each.name)
+        connection.execute(_note(load, _Task(key, each), None))
+
+
 def drop_foreign_keys(connection: Connection, load: Load) -> None:
     """Drop the foreign keys of the manifest, so that its tables can go one after the other."""
     for key, made in list_made(connection, load).items():

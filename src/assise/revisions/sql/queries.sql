@@ -28,8 +28,16 @@ SELECT step, is_done, last_key FROM assise.step WHERE name = %(name)s AND number
 
 -- set_step --
 -- Note a step as done, begun, or done up to a key.
-INSERT INTO assise.step (name, number, step, is_done, last_key) VALUES (%(name)s, %(number)s, %(step)s, %(is_done)s, %(last_key)s)
+INSERT INTO assise.step (name, number, step, is_done, last_key, schemas) VALUES (%(name)s, %(number)s, %(step)s, %(is_done)s, %(last_key)s, %(schemas)s)
 ON CONFLICT (name, number, step) DO UPDATE SET is_done = excluded.is_done, last_key = excluded.last_key, noted_at = now()
+
+-- missing_schemas --
+-- Which of these schemas are not there.
+SELECT name FROM unnest(%(schemas)s::text[]) AS wanted (name) WHERE NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = name)
+
+-- made_schemas --
+-- The schemas that steps of the revisions of a manifest have made.
+SELECT DISTINCT unnest(schemas) FROM assise.step WHERE name = %(name)s ORDER BY 1
 
 -- forget --
 -- Forget the revisions of a manifest, and when its views were refreshed.
