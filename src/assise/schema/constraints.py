@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from assise.manifest.model import Column, Manifest, Table
 from assise.manifest.names import split_table
@@ -48,7 +48,9 @@ def list_objects(manifest: Manifest, schema: str) -> list[Object]:
     guards = find_guards(manifest)
     found: list[Object] = []
     for table in manifest.tables:
-        found += _Builder(manifest.tables, table, schema, names, guards.get(table)).list_all()
+        own = _Builder(manifest.tables, table, schema, names, guards.get(table)).list_all()
+        is_cut = PARTITION.of(manifest.tables[table]) is not None
+        found += [replace(each, is_cut=is_cut) for each in own]
     return sorted(found, key=lambda each: ORDER.index(each.kind))
 
 

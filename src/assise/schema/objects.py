@@ -8,6 +8,8 @@ from typing import Literal
 
 from assise.manifest.names import MAX_NAME_BYTES, cut_name, shorten
 from assise.manifest.problems import Place
+from assise.schema.catalog import CatalogItem
+from assise.schema.sql import quote
 
 ObjectKind = Literal[
     "generated", "default", "identity", "not null", "unique", "index", "check", "foreign key"
@@ -74,6 +76,7 @@ class Object:
         broken: the rows that break it.
         amendment: what becomes of them, unless they are kept.
         needs: the statement that adds the columns of parts that it reads, for a trial before them.
+        is_cut: whether its table is cut into partitions.
     """
 
     kind: ObjectKind
@@ -90,11 +93,22 @@ class Object:
     broken: Broken = Broken()
     amendment: Amendment | None = None
     needs: str = ""
+    is_cut: bool = False
 
     @property
     def sql(self) -> str:
         """What creates it at once, where no row breaks it."""
         return self.create.removesuffix(" NOT VALID") if self.after else self.create
+
+    def as_item(self, on: str, *, create: str = "") -> CatalogItem:
+        """What a plan sees of it on the table `on`, or of what is made in its place."""
+        create = create or self.sql
+        name = quote(self.name)
+        definition = create.partition(f" ADD CONSTRAINT {name} ")[2]
+        kind = "constraint" if definition else self.kind
+        if create.startswith("CREATE "):
+            kind = "index"
+        return CatalogItem(kind, on, name, definition, create, self.drop)
 
     @property
     def id(self) -> str:

@@ -12,9 +12,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from assise.schema.beside import (
+    add_constraint,
+    add_index,
+    name_spare,
+    replace_constraint,
+    set_not_null,
+)
 from assise.schema.catalog import UNNAMED, CatalogDifference, CatalogItem, Facts, Snapshot, compare
 from assise.schema.cut import cut_table, find_cuts, keep_whole
-from assise.schema.planned import PlannedStep, quote_again
+from assise.schema.planned import PlannedStep
 from assise.schema.retype import is_free, write_formula, write_recipe
 from assise.schema.view_steps import (
     find_dropped,
@@ -27,9 +34,6 @@ from assise.schema.view_steps import (
 BATCH_ROWS = 10_000
 REWRITES = (
     "Writes all rows of {}, which nobody reads or writes meanwhile: in a quiet hour if large."
-)
-_KEY = re.compile(
-    r"(UNIQUE|PRIMARY KEY)( NULLS NOT DISTINCT)? (\([^()]*\))( INCLUDE \([^()]*\))?(.*)"
 )
 _WHOLE = frozenset({"table", "function"})
 _TO_ALL = "EXECUTE TO PUBLIC"
@@ -189,7 +193,7 @@ class _Planner:
             fill = f"UPDATE {item.on} SET {item.name} = DEFAULT WHERE {item.name} IS NULL"
             yield PlannedStep((fill,), batch=item.on)
         if facts.not_null:
-            yield from _set_not_null(item)
+            yield from set_not_null(item.on, item.name)
 
     def _change_column(self, old: CatalogItem, new: CatalogItem) -> Iterator[PlannedStep]:
         before, after = Facts.of(old), Facts.of(new)
@@ -219,7 +223,7 @@ class _Planner:
         if before.default != after.default:
             yield PlannedStep((_set_default(column, after),), (_set_default(column, before),))
         if after.not_null and not before.not_null:
-            yield from _set_not_null(new)
+            yield from set_not_null(new.on, new.name)
         elif before.not_null and not after.not_null:
             yield PlannedStep((f"{column} DROP NOT NULL",), (f"{column} SET NOT NULL",))
 
@@ -271,18 +275,18 @@ class _Planner:
             if item.on in self.cut and item.on not in self.new:
                 yield from self._add_to_cut(item)
             else:
-                yield from _add_constraint(item)
+                yield from add_constraint(item)
         for old, new in self._changed("constraint"):
             if new.on in self.cut and not new.definition.startswith("CHECK"):
                 self._refuse_key(new)
             else:
-                yield from _replace_constraint(old, new)
+                yield from replace_constraint(old, new)
 
     def _add_to_cut(self, item: CatalogItem) -> Iterator[PlannedStep]:
         if _is_foreign_key(item):
             yield PlannedStep((item.create,), (item.drop,), is_each=True)
         elif item.definition.startswith("CHECK"):
-            yield from _add_constraint(item)
+            yield from add_constraint(item)
         else:
             self._refuse_key(item)
 
@@ -304,7 +308,7 @@ class _Planner:
                 yield self._make_index(item, item.create, item.name)
         for old, new in self._changed("index"):
             name = old.name.rpartition(".")[2]
-            spare = _spare(name)
+            spare = name_spare(name)
             create = new.create.replace(f" {name} ON ", f" {spare} ON ", 1)
             place = old.name.removesuffix(name) + spare
             yield self._make_index(new, create, place)
@@ -319,9 +323,7 @@ class _Planner:
         if item.on in self.cut:
             whole = create.replace(" ON ONLY ", " ON ", 1)
             return PlannedStep((whole,), (f"DROP INDEX IF EXISTS {place}",), is_each=True)
-        return PlannedStep(
-            (_concurrently(create),), (f"DROP INDEX CONCURRENTLY IF EXISTS {place}",)
-        )
+        return add_index(create, place)
 
     def _drop_index(self, item: CatalogItem) -> PlannedStep:
         made = self._make_index(item, item.create, item.name)
@@ -463,19 +465,6 @@ def _set_default(column: str, facts: Facts) -> str:
     )
 
 
-def _set_not_null(item: CatalogItem) -> Iterator[PlannedStep]:
-    """NOT NULL from a check that was validated: the table is read without a lock on it."""
-    alter = f"ALTER TABLE {item.on}"
-    name = quote_again(f"{item.name}_is_set")
-    add = f"{alter} ADD CONSTRAINT {name} CHECK ({item.name} IS NOT NULL) NOT VALID"
-    drop = f"{alter} DROP CONSTRAINT IF EXISTS {name}"
-    column = f"{alter} ALTER COLUMN {item.name}"
-    yield PlannedStep((add,), (drop,))
-    yield PlannedStep((f"{alter} VALIDATE CONSTRAINT {name}",))
-    yield PlannedStep((f"{column} SET NOT NULL",), (f"{column} DROP NOT NULL",))
-    yield PlannedStep((f"{alter} DROP CONSTRAINT {name}",))
-
-
 def _change_identity(column: str, old: CatalogItem, new: CatalogItem) -> Iterator[PlannedStep]:
     before, after = Facts.of(old).identity, Facts.of(new).identity
     kinds = {"a": "ALWAYS", "d": "BY DEFAULT"}
@@ -496,44 +485,6 @@ def _change_identity(column: str, old: CatalogItem, new: CatalogItem) -> Iterato
         )
 
 
-def _add_constraint(item: CatalogItem) -> Iterator[PlannedStep]:
-    alter = f"ALTER TABLE {item.on}"
-    drop = f"{alter} DROP CONSTRAINT IF EXISTS {item.name}"
-    if key := _KEY.fullmatch(item.definition):
-        word, nulls, columns, include, rest = (part or "" for part in key.groups())
-        schema = item.on.rpartition(".")[0]
-        index = (
-            f"CREATE UNIQUE INDEX CONCURRENTLY {item.name} ON {item.on} {columns}{include}{nulls}"
-        )
-        yield PlannedStep((index,), (f"DROP INDEX CONCURRENTLY IF EXISTS {schema}.{item.name}",))
-        add = f"{alter} ADD CONSTRAINT {item.name} {word} USING INDEX {item.name}{rest}"
-        yield PlannedStep((add,), (drop,))
-    elif item.definition.startswith("EXCLUDE"):
-        yield PlannedStep((item.create,), (drop,))
-    else:
-        yield PlannedStep((f"{item.create.removesuffix(' NOT VALID')} NOT VALID",), (drop,))
-        if not item.definition.endswith(" NOT VALID"):
-            yield PlannedStep((f"{alter} VALIDATE CONSTRAINT {item.name}",))
-
-
-def _replace_constraint(old: CatalogItem, new: CatalogItem) -> Iterator[PlannedStep]:
-    """The new constraint holds before the old one goes, and then takes its name."""
-    if old.definition == f"{new.definition} NOT VALID":
-        validate = f"ALTER TABLE {new.on} VALIDATE CONSTRAINT {new.name}"
-        yield PlannedStep((validate,), (new.drop, old.create))
-        return
-    alter, spare = f"ALTER TABLE {new.on}", _spare(new.name)
-    renamed = new.create.replace(f" CONSTRAINT {new.name} ", f" CONSTRAINT {spare} ", 1)
-    yield from _add_constraint(new._replace(name=spare, create=renamed))
-    rename = f"{alter} RENAME CONSTRAINT {spare} TO {new.name}"
-    back = f"{alter} RENAME CONSTRAINT {new.name} TO {spare}"
-    yield PlannedStep((old.drop, rename), (back, old.create))
-
-
-def _spare(name: str) -> str:
-    return quote_again(f"{name.strip(chr(34))}_new")
-
-
 def _list_fills(before: Snapshot, after: Snapshot) -> Iterator[tuple[CatalogItem, str]]:
     """The triggers that copy otherwise than before, with the UPDATE that lets each copy in all rows."""
     for item in after.values():
@@ -544,10 +495,6 @@ def _list_fills(before: Snapshot, after: Snapshot) -> Iterator[tuple[CatalogItem
         ids = item.id, ("function", function, function)
         if any(before.get(each) != after.get(each) for each in ids):
             yield item, f"UPDATE {item.on} SET {column} = {column}"
-
-
-def _concurrently(create: str) -> str:
-    return create.replace("INDEX ", "INDEX CONCURRENTLY ", 1)
 
 
 def _bare_name(function: CatalogItem) -> str:

@@ -17,6 +17,7 @@ class PlannedStep:
     moves, moves_back: marks by which the stored layout of a load follows.
     says: what people must know of it.
     is_each, is_each_back: whether it runs for each partition of a table that is cut.
+    index: the index that its one statement makes CONCURRENTLY.
     """
 
     up: tuple[str, ...]
@@ -29,6 +30,7 @@ class PlannedStep:
     says: str = ""
     is_each: bool = False
     is_each_back: bool = False
+    index: str = ""
 
 
 def quote_again(name: str) -> str:

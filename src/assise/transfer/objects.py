@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,8 +25,10 @@ from assise.postgres.connection import Connection, run_all
 from assise.postgres.steps import Runner
 from assise.progress import Log, OnProgress, Progress
 from assise.rows.keys import uuid_to_objectid
+from assise.schema.beside import add_one
 from assise.schema.catalog import CatalogItem, collect, compare
 from assise.schema.objects import ORDER, Object, ObjectKind
+from assise.schema.planned import PlannedStep
 from assise.schema.sql import quote_table, quote_text, validate_constraint
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.report import Finding
@@ -37,7 +40,11 @@ Id = tuple[str, str, str]
 """Table, kind and name."""
 
 _UNCHECKED: dict[str, object] = {"unchecked": True}
-"""Stands for the finding of a foreign key whose old rows are not checked yet."""
+"""Stands for the finding of a foreign key whose old rows are not checked yet, or of what is being
+made beside writers."""
+
+_BESIDE = frozenset({"unique", "index", "not null", "check"})
+"""What is made beside writers where the tables of a load may be in use."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,9 @@ def plan_objects(connection: Connection, load: Load, objects: Sequence[Object]) 
     gone, tasks = _plan(list_made(connection, load), objects)
     statements = [each.drop_sql for each in gone]
     for task in tasks:
-        if not task.is_retry:
+        if task.is_beside(load):
+            statements += [text for step in task.list_steps(load) for text in step.up]
+        elif not task.is_retry:
             statements += filter(None, [task.before, task.object.create])
     return statements
 
@@ -180,6 +189,16 @@ class _Task:
     object: Object
     before: str = ""
     is_retry: bool = False
+
+    def is_beside(self, load: Load) -> bool:
+        """Whether it is added to tables that may be in use, by the steps of revisions."""
+        is_alone = self.object.kind in _BESIDE and not self.object.is_cut
+        return load.is_finished and is_alone and not self.before
+
+    def list_steps(self, load: Load, create: str = "") -> list[PlannedStep]:
+        """These steps, or those of what is made in its place."""
+        on = quote_table(load.schema, self.object.table)
+        return [*add_one(self.object.as_item(on, create=create))]
 
 
 def _plan(
@@ -244,7 +263,9 @@ class _Work:
 
     def _make_all(self, tasks: Sequence[_Task], done: int, total: int) -> Iterator[Finding]:
         calls = [partial(self._make, task) for task in tasks]
-        for finding in run_all(self.connection, calls, workers=self.workers):
+        # An index that is made CONCURRENTLY waits for the other sessions, which wait for its table.
+        workers = 1 if self.load.is_finished else self.workers
+        for finding in run_all(self.connection, calls, workers=workers):
             done += 1
             self.progress(_show_progress(done, total))
             if finding is not None:
@@ -257,6 +278,8 @@ class _Work:
         other error names the object; those that are made stay.
         """
         try:
+            if task.is_beside(self.load):
+                return self._try_beside(task, session)
             return self._try(task, session)
         except ComputationError as error:
             if task.object.kind == "default":
@@ -287,10 +310,80 @@ class _Work:
                     pass
             return self._give_up(session, task, f"it cannot be indexed: {error.message}")
 
+    def _try_beside(self, task: _Task, session: Connection) -> Finding | None:
+        """Make an object on a table that may be in use: its rows are looked through first.
+
+        The ledger has it as unchecked until all is there; what a kill has left of it goes first.
+        """
+        each, steps = task.object, task.list_steps(self.load)
+        if each.broken.count and self._count_broken(session, each)[0]:
+            return self._settle_beside(session, task)
+        back = [PlannedStep(step.down) for step in reversed(steps)]
+        if not task.is_retry:
+            self._check_free(session, task, steps[0].index)
+        self._execute(session, task, [], _UNCHECKED)
+        try:
+            try:
+                self._run_steps(session, task, [*(back if task.is_retry else ()), *steps])
+            except LimitError:
+                if not each.if_long:
+                    raise
+                self._run_steps(session, task, task.list_steps(self.load, each.if_long))
+        except (DuplicateKeyError, ViolationError):
+            self._run_steps(session, task, back)
+            return self._settle_beside(session, task)
+        except ComputationError:
+            self._run_steps(session, task, back)
+            raise
+        except LimitError as error:
+            return self._give_up(session, task, f"it cannot be indexed: {error.message}")
+        self._execute(session, task, [])
+        return None
+
+    def _check_free(self, session: Connection, task: _Task, index: str) -> None:
+        """Check that no index or table of others has the name of one that is to be made."""
+        if index and session.scalar("SELECT to_regclass(%s)", [index]) is not None:
+            error = RefusedError(f"relation {index} already exists")
+            raise _refused(task.object, error)
+
+    def _settle_beside(self, session: Connection, task: _Task) -> Finding:
+        """Make what can be had in the place of an object, unless it is there."""
+        if task.object.instead:
+            with suppress(LimitError):
+                steps = task.list_steps(self.load, task.object.instead)
+                self._run_steps(session, task, steps)
+        return self._settle(session, task)
+
+    def _run_steps(self, session: Connection, task: _Task, steps: Sequence[PlannedStep]) -> None:
+        """Run steps of a plan.
+
+        Raises:
+            ManifestError: the server refuses one. BusyError: a lock could not be had.
+        """
+        runner, place = Runner(session, self.log), quote_table(self.load.schema, task.object.table)
+        try:
+            for step in steps:
+                for text in step.up:
+                    if " CONCURRENTLY " in text:
+                        runner.run_alone(text, step.index, _no_more, _no_more)
+                    else:
+                        runner.run_together([text], [place], _no_more)
+        except ComputationError:
+            raise
+        except RefusedError as error:
+            if not task.is_retry:
+                session.execute(_forget(self.load, task.key))
+            raise _refused(task.object, error) from error
+
+    def _count_broken(self, session: Connection, each: Object) -> tuple[int, int]:
+        """How many rows break an object, and among how many."""
+        ((rows, among),) = session.execute(each.broken.count)
+        return int(str(rows)), int(str(among))
+
     def _settle(self, session: Connection, task: _Task) -> Finding:
         """Find the rows that break an object, and make what can be had in its place."""
         each = task.object
-        ((rows, among),) = session.execute(each.broken.count)
+        rows, among = self._count_broken(session, each)
         found = session.execute(each.broken.keys)
         layout = self.load.layout.tables.get(each.table)
         finding = Finding(
@@ -298,14 +391,15 @@ class _Work:
             each.kind,
             ".".join(each.place),
             name_object(each),
-            int(str(rows)),
-            int(str(among)),
+            rows,
+            among,
             each.broken.says,
             show_keys(layout, (str(key) for (key,) in found)),
             _INSTEAD[each.kind],
             each.after or f"{f'{each.drop}; ' if each.instead else ''}{each.create}",
         )
-        statements = [] if task.is_retry else [task.before, each.instead]
+        is_there = task.is_retry or task.is_beside(self.load)
+        statements = [] if is_there else [task.before, each.instead]
         try:
             self._execute(session, task, statements, finding.as_json())
         except LimitError:
