@@ -17,6 +17,7 @@ const UNFIT: u64 = 514;
 const EMPTY: u64 = 515;
 const FRACTION: u64 = 516;
 const WIDE: u64 = 517;
+const VAST: u64 = 518;
 const ISO: u64 = 520;
 const ISO_MS: u64 = 521;
 const OTHER_ISO: u64 = 522;
@@ -496,14 +497,18 @@ fn find_form(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Whether a double is no integer of 64 bits, or one of more than 32.
+/// What a double is, unless it is an integer of 32 bits.
 fn find_double(value: f64) -> Option<u64> {
     const INT4: f64 = 2_147_483_648.0;
+    const EXACT: f64 = 9_007_199_254_740_992.0;
     const INT8: f64 = 9_223_372_036_854_775_808.0;
     if value.fract() != 0.0 || !(-INT8..INT8).contains(&value) || value.to_bits() == 1 << 63 {
         return Some(FRACTION);
     }
-    (!(-INT4..INT4).contains(&value)).then_some(WIDE)
+    if (-INT4..INT4).contains(&value) {
+        return None;
+    }
+    Some(if value.abs() < EXACT { WIDE } else { VAST })
 }
 
 /// Whether a text `_id` is a key of type text.

@@ -24,6 +24,7 @@ from assise.infer.tree import (
     OTHER_ISO,
     OTHER_UUID,
     UUID_TEXT,
+    VAST,
     WIDE,
 )
 from assise.manifest.read import parse_manifest
@@ -96,7 +97,11 @@ def test_what_a_text_looks_like(text: str, form: int) -> None:
         (2.0**31 - 1, 0),
         (-(2.0**31), 0),
         (2.0**31, WIDE),
-        (-(2.0**63), WIDE),
+        (2.0**53 - 1, WIDE),
+        (2.0**53, VAST),
+        (1 - 2.0**53, WIDE),
+        (-(2.0**53), VAST),
+        (-(2.0**63), VAST),
         (2.0**63, FRACTION),
         (float("inf"), FRACTION),
         (float("nan"), FRACTION),
@@ -174,6 +179,49 @@ def test_whole_doubles(tmp_path: Path, make: Make, count: int, key: str, line: s
 def test_ids_that_are_whole_doubles(tmp_path: Path, ids: Make, line: str) -> None:
     docs: list[Document] = [{"_id": ids(n)} for n in range(30)]
     assert [found for found in infer(tmp_path, docs=docs) if found.startswith(line)]
+
+
+def test_ids_that_have_lost_digits_are_told_with_the_text_that_has_them(tmp_path: Path) -> None:
+    docs: list[Document] = [
+        {
+            "_id": n,
+            "id": 2.0**53 + 2 * n if n > 9 else float(n),
+            "id_str": "x",
+            "user": {"ownerId": 2.0**60, "owner_id_str": "y"},
+            "size": 2.0**60 + 0.5 if n else 0.5,
+        }
+        for n in range(30)
+    ]
+    lines = infer(tmp_path, docs=docs)
+    said = {line.partition(":")[0]: line.partition("  # ")[2] for line in lines}
+    assert said["id_2"].startswith(
+        "double; all whole; undo: {type: float8, from: id};"
+        " 20 of 30 are 2^53 or more, where a double loses digits; id_str has them"
+    )
+    assert said["user_owner_id"].endswith(
+        "; 30 of 30 are 2^53 or more, where a double loses digits; owner_id_str has them"
+    )
+    assert said["size"] == "double"
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "line"),
+    [
+        (20, 60, 'visits: {type: "int4[]", kind: double}  # array of double; all whole; undo: {type: "float8[]", from: visits}'),
+        (20, 40, 'visits: "float8[]"  # array of double; all whole: {type: "int4[]", from: visits'),
+    ],
+)  # fmt: skip
+def test_whole_doubles_in_arrays_are_counted_one_by_one(
+    tmp_path: Path, count: int, size: int, line: str
+) -> None:
+    lines = infer(tmp_path, docs=write_field(lambda n: [float(n)] * size, count, "visits"))
+    assert [found for found in lines if found.startswith(line)], lines
+
+
+def test_few_whole_doubles_may_be_larger_tomorrow(tmp_path: Path) -> None:
+    docs: list[Document] = [{"_id": n, "shopId": 7.0 if n < 9 else None} for n in range(20)]
+    lines = infer(tmp_path, docs=docs)
+    assert [line for line in lines if line.startswith("shop_id: {type: int8, from: shopId")]
 
 
 def test_what_joins_an_id_has_its_type(tmp_path: Path) -> None:

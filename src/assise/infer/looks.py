@@ -23,6 +23,7 @@ from assise.infer.tree import (
     OTHER_ISO,
     OTHER_UUID,
     UUID_TEXT,
+    VAST,
     WIDE,
 )
 from assise.types.iso import parse_day, parse_moment
@@ -35,7 +36,7 @@ _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").ful
 SHORT = frozenset({1, 11, *range(21, 38)})
 """Bytes, with the NUL behind them, of the texts that look like something."""
 
-_INT4, _INT8 = 2.0**31, 2.0**63
+_INT4, _EXACT, _INT8 = 2.0**31, 2.0**53, 2.0**63
 
 
 def find_form(text: bytes) -> int:
@@ -61,12 +62,14 @@ def find_form(text: bytes) -> int:
 
 
 def find_double(value: float) -> int:
-    """Whether a double is no integer of 64 bits, or one of more than 32; 0 for any other."""
+    """What a double is, as a code of `infer.tree`; 0 for an integer of 32 bits."""
     if not value.is_integer() or not -_INT8 <= value < _INT8:
         return FRACTION
     if not value and copysign(1, value) < 0:
         return FRACTION
-    return 0 if -_INT4 <= value < _INT4 else WIDE
+    if -_INT4 <= value < _INT4:
+        return 0
+    return WIDE if -_EXACT < value < _EXACT else VAST
 
 
 LookAtText = Callable[[bytes], None]
