@@ -529,6 +529,28 @@ def test_an_id_of_an_element_is_a_unique_key_where_it_is_its_own(tmp_path: Path)
     assert len(found) == 6
 
 
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda n: n, "id: {type: int4, from: _id, unique: true}  # int32; 40 ids looked at"),
+        (float, "id: {type: int4, from: _id, kind: double, unique: true}  # double; all whole"),
+        (lambda n: f"c-{n}", "id: {type: text, from: _id, unique: true}  # string; 40 ids looked"),
+        (lambda n: str(make_id(2, n)), "id: {type: text, from: _id, unique: true}"),
+        (lambda n: n % 39, "id: {type: int4, from: _id}  # int32"),
+        (lambda n: f"c-{n % 2}", "id: {type: text, from: _id}  # string"),
+    ],
+)
+def test_ids_of_elements_of_any_type_are_unique_keys(
+    tmp_path: Path, make: Callable[[int], object], line: str
+) -> None:
+    posts: list[Document] = [
+        {"_id": make_id(1, n), "comments": [{"_id": make(2 * n + i)} for i in range(2)]}
+        for n in range(20)
+    ]
+    lines = infer(tmp_path, {"posts": posts})
+    assert [found for found in lines if found.strip().startswith(line)], lines
+
+
 def test_columns_stand_in_order(tmp_path: Path) -> None:
     docs: list[Document] = [
         {"_id": n, "at": START, "name": "x", "user": make_id(1, n % 20), "to": "y"}
