@@ -636,7 +636,18 @@ INDEXES: list[tuple[Document, str]] = [
     ),
     (
         {"key": {"_fts": "text", "_ftsx": 1}, "weights": {"b": 1, "addr.city": 5}},
-        "# search: b, addr_city: the text index i",
+        "# search: {body: [b, addr_city], language: en, weights: {addr_city: 5}}: the text index i",
+    ),
+    (
+        {
+            "key": {"_fts": "text", "_ftsx": 1},
+            "weights": {"b": 2, "nowhere": 9, "addr.city": 1_000},
+            "default_language": "none",
+        },
+        (
+            "# search: {body: [b, addr_city], language: simple, weights: {b: 0.2, addr_city: 100}};"
+            " no column reads nowhere: the text index i"
+        ),
     ),
     (
         {"key": {"geo": "2dsphere"}},
