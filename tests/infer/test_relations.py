@@ -697,6 +697,20 @@ def test_a_unique_index_of_one_field(tmp_path: Path, index: Document, line: str)
     assert find(lines, line.split(":", maxsplit=1)[0] + ":").startswith(line)
 
 
+def test_what_repeats_in_a_key_is_told(tmp_path: Path) -> None:
+    docs: list[Document] = [
+        {"_id": n % 18, "code": f"c{n % 19}", "free": n % 3, "none": None} for n in range(20)
+    ]
+    indexes: list[Document] = [
+        {"name": name, "key": {name: 1}, "unique": True} for name in ("code", "none")
+    ]
+    lines = infer(tmp_path, {"docs": docs}, indexes={"docs": indexes})
+    repeated = "of 20 values looked at"
+    assert find(lines, "id:").endswith(f"{repeated} 2 repeat others: their documents are rejects")
+    assert f"{repeated} 1 repeats others: a plain index is made" in find(lines, "code:")
+    assert sum(repeated in line for line in lines) == 2
+
+
 END = 9_224_318_016_000_000
 """Milliseconds to the first moment that PostgreSQL does not have."""
 

@@ -152,6 +152,20 @@ class Relations:
                 self._refer(place, found[0])
                 self._suggest_child(place, found[0])
 
+    def add_repeated(self, joins: Mapping[str, Joins]) -> None:
+        """Say where values of keys are there more than once: what migrate will do with them."""
+        for collection, found in joins.items():
+            for name, ids in found.ids.items():
+                place = self.places.get((collection, (name,)))
+                count = len(ids.numbers) - len({*ids.numbers})
+                if not count or place is None:
+                    continue
+                is_key = (place.column,) == self.tables[place.table].primary_key
+                made = "their documents are rejects" if is_key else "a plain index is made"
+                looked_at = f"of {len(ids.numbers):,} values looked at {count:,}"
+                text = f"{looked_at} {'repeats' if count == 1 else 'repeat'} others: {made}"
+                self._remark(place.table, place.column, text)
+
     def add_child_keys(self, joins: Mapping[str, Joins], matches: Matches) -> None:
         """Make the `_id`s of elements unique keys, where each is an id of its own."""
         for (collection, path), place in self.places.items():
