@@ -361,6 +361,56 @@ def test_a_large_collection_is_inferred_from_a_sample(
         project.infer(url, sample=0)
 
 
+def test_a_sample_says_nothing_of_what_a_rare_document_may_break(
+    mongo: MongoServer,
+    tmp_path: Path,
+    shop: Shop,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill(shop)
+    shop.users.create_index("n", unique=True)
+    # mongo-java-server has no validators: an answer after MongoDB's manual.
+    options = {"validator": {"$jsonSchema": {"required": ["name"]}}}
+    infos = [{"name": "users", "type": "collection", "options": options}]
+    batch = {"id": Int64(0), "ns": "shop.$cmd.listCollections", "firstBatch": infos}
+    mongo.answer("listCollections", {"cursor": batch})
+    monkeypatch.setattr("assise.transfer.profile.SAMPLED_FROM", 100)
+    infer = ["infer", url, "-f", str(tmp_path), "-o", "-"]
+    assert run(infer) == 0
+    whole = capsys.readouterr().out
+    assert run([*infer, "--sample", "40"]) == 0
+    sampled = capsys.readouterr()
+    assert "users: 40 of 300 documents are read, drawn at random" in sampled.err
+    for rule in ("not_null: ", "unique: "):
+        assert rule in whole
+        assert rule not in sampled.out
+
+
+def test_a_collection_that_may_not_be_read_can_be_left_out(
+    mongo: MongoServer,
+    database: str,
+    tmp_path: Path,
+    shop: Shop,
+    url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill(shop)
+    shop.secrets.insert_one({"n": 1})
+    denied = {"code": 13, "codeName": "Unauthorized", "errmsg": "not authorized on shop"}
+    for command in ("find", "aggregate", "collStats", "listIndexes", "count"):
+        mongo.answer(command, denied, "secrets")
+    migrate = ["migrate", url, "-f", str(tmp_path), "--to", database, "--yes"]
+    assert run(migrate) == 1
+    said = capsys.readouterr().err
+    assert "collection secrets: not authorized on shop" in said
+    assert "(code 13)" in said
+    assert "--skip" in said
+    assert run([*migrate, "--skip", "secrets"]) == 0
+    assert "300 equal" in capsys.readouterr().out
+
+
 def test_a_password_is_seen_nowhere(
     mongo: MongoServer,
     database: str,
