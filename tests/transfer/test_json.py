@@ -214,6 +214,21 @@ def test_rejects_are_counted_by_reason_and_exported_as_text(
     }
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_guesses_of_many_chunks_are_told_once(workers: int, tmp_path: Path, database: str) -> None:
+    path = tmp_path / "things.jsonl"
+    path.write_text("".join(f'{{"_id": {n}, "zero": -0}}\n' for n in range(3_000)))
+    said = list[str]()
+    settings = {**SETTINGS, "workers": workers, "load.chunk_bytes": 4096}
+    project = Project(tmp_path, to=database, log=said.append, settings=settings)
+    report = project.migrate(path, confirm=confirm)
+    guess = "integers -0, read as doubles"
+    assert report.collections[0].guesses == {guess: 3_000}
+    assert [line for line in said if guess in line] == [f"things: {guess}: 3,000"]
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) > 9 FROM assise.chunk").fetchone() == (True,)
+
+
 @pytest.mark.parametrize(
     ("count", "size", "pages"), [(2, 1 << 20, [2, 2, 1]), (9, 20, [2, 2, 1]), (9, 1 << 20, [5])]
 )

@@ -76,6 +76,20 @@ def test_a_database_is_moved_and_verified(project: Project, shop: Shop, url: str
     assert report.collections[0].bytes > 300 * 50
 
 
+def test_an_estimate_knows_how_many_documents_there_are(
+    project: Project, shop: Shop, url: str
+) -> None:
+    """The server says so: of the large collection a part is read."""
+    shop.users.insert_many([{"n": n, "text": "x" * 10_000} for n in range(2_000)])
+    shop.notes.insert_many([{"n": n} for n in range(50)])
+    project.write_manifest(project.infer(url))
+    plan = project.plan(url)
+    assert plan.documents["notes"] == 50
+    assert plan.documents["users"] == pytest.approx(2_000, rel=0.05)
+    options = SourceOptions(queries={"users": '{"n": {"$lt": 500}}'})
+    assert project.plan(url, options=options).documents["users"] == pytest.approx(500, rel=0.05)
+
+
 @pytest.fixture
 def loaded(database: str, tmp_path: Path, shop: Shop, url: str) -> tuple[Project, list[Document]]:
     """A project with 300 users loaded in many ranges, by two workers."""
@@ -244,7 +258,14 @@ def test_rejects_are_known_again(project: Project, shop: Shop, url: str, query: 
     assert since == Since(added=1)
 
 
-def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, query: Query) -> None:
+def test_a_query_is_kept_and_stands_in_every_report(
+    database: str,
+    tmp_path: Path,
+    shop: Shop,
+    url: str,
+    query: Query,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     fill(shop)
     said: list[str] = []
     project = Project(tmp_path, to=database, log=said.append)
@@ -256,7 +277,12 @@ def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, qu
         ('{"n": {"$lt": 100}}',)
     ]
     assert project.load().documents == 100
-    assert project.verify().verified == Verified(equal=100)
+    verified = project.verify()
+    assert verified.verified == Verified(equal=100)
+    for each in (report, verified):
+        assert each.as_json()["queries"] == {"users": '{"n": {"$lt": 100}}'}
+    assert run(["verify", "-f", str(tmp_path), "--to", database]) == 0
+    assert 'of users only what {"n": {"$lt": 100}} matches' in capsys.readouterr().out
     kept = re.escape('with --query users={"n": {"$lt": 100}}, not without --query')
     with pytest.raises(ChangedError, match=kept):
         project.migrate(url, confirm=agree)
