@@ -234,6 +234,25 @@ def test_an_index_that_rows_break_is_dropped(database: str) -> None:
         assert connection.scalar("SELECT to_regclass('u')") is None
 
 
+@pytest.mark.contract
+def test_old_rows_are_checked_while_others_read_and_write(
+    shop: Project, query: Query, database: str
+) -> None:
+    """The check waits at its first row, so that the locks of its step can be looked at."""
+    waits = "pg_advisory_xact_lock_shared(7) IS NOT NULL"
+    change(shop, "state: {type: text}", f'state: {{type: text, check: "{waits}"}}')
+    revise(shop, "check")
+    held = "SELECT mode FROM pg_locks WHERE relation = 'orders'::regclass AND granted"
+    waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7 AND NOT granted"
+    with holding(database, "SELECT pg_advisory_lock(7)") as other:
+        process = begin_apply(shop, database)
+        wait_until(lambda: query(waiting) == [(1,)], "the check of the first row")
+        assert query(held) == [("ShareUpdateExclusiveLock",)]
+        other.execute("SELECT pg_advisory_unlock(7)")
+        assert process.wait() == 0
+    check_same(shop)
+
+
 def test_two_deployments_at_once_apply_once(shop: Project, query: Query, database: str) -> None:
     add_indexes(shop)
     with ThreadPoolExecutor() as executor:
