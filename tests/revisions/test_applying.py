@@ -246,11 +246,16 @@ def test_old_rows_are_checked_while_others_read_and_write(
         WHERE held.relation = 'orders'::regclass AND held.granted
         AND waits.locktype = 'advisory' AND waits.objid = 7 AND NOT waits.granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-    found = list[tuple[object, ...]]()
+    found = set[tuple[object, ...]]()
+
+    def looks() -> bool:
+        found.update(query(held))
+        return bool(found)
+
     with holding(database, "SELECT pg_advisory_lock(7)") as other:
         process = begin_apply(shop, database)
-        wait_until(lambda: bool(found.extend(query(held)) or found), "the check of the first row")
-        assert found == [("ShareUpdateExclusiveLock",)]
+        wait_until(looks, "the check of the first row")
+        assert found == {("ShareUpdateExclusiveLock",)}
         other.execute("SELECT pg_advisory_unlock(7)")
         assert process.wait() == 0
     check_same(shop)
