@@ -135,7 +135,7 @@ class AccessRules:
                 texts.append(f"{column} = {quote_setting(condition.setting, kind)}")
             else:
                 function = quote_table(self.schema, groups_name(condition.groups))
-                texts.append(f"{column} = any (array(select {function}()))")
+                texts.append(f"{column} = any (array(select g from {function}() as g))")
         return " or ".join(texts) or "false"
 
     def types(self, table: str) -> dict[str, str]:
