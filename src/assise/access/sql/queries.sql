@@ -53,11 +53,9 @@ SELECT current_user::text AS name, rolsuper AS is_superuser, rolsuper OR rolcrea
 FROM pg_roles WHERE rolname = current_user
 
 -- policies --
--- The policies of a table that the application's role has, each text in one line; without such a role
--- those of the user.
+-- The policies of a table that the application's role has; without such a role those of the user.
 SELECT polname::text AS name, CASE polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' ELSE 'ALL' END AS command,
-    regexp_replace(pg_get_expr(polqual, polrelid), '\n *', ' ', 'g') AS using,
-    regexp_replace(pg_get_expr(polwithcheck, polrelid), '\n *', ' ', 'g') AS check
+    pg_get_expr(polqual, polrelid) AS using, pg_get_expr(polwithcheck, polrelid) AS check
 FROM pg_policy WHERE polrelid = to_regclass(%(table)s) AND EXISTS (
     SELECT FROM unnest(polroles) AS role WHERE role = 0
     OR pg_get_userbyid(role) = ANY (CASE WHEN cardinality(%(app)s::text[]) = 0 THEN ARRAY[current_user::text] ELSE %(app)s::text[] END)
