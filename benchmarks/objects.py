@@ -13,6 +13,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
@@ -35,6 +36,8 @@ def measure(project: Project, workers: int) -> float:
         load = ledger.find_load(connection, manifest.name)
         if load is None:
             sys.exit("nothing is loaded")
+        # While a load is not finished nobody uses its tables.
+        load = replace(load, is_finished=False)
         make = partial(
             apply_objects, connection, load, workers=workers, log=keep_silent, progress=keep_silent
         )

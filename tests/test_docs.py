@@ -254,6 +254,16 @@ def test_every_task_has_commands_and_the_readme_is_short() -> None:
     assert len(TEXTS["README.md"].splitlines()) <= 150
 
 
+def test_every_kind_of_source_has_a_table_of_what_does_not_come_through_it() -> None:
+    kinds = re.findall(r"^\| `.*\]\((.*?\.md)\)", TEXTS["docs/how-to/sources.md"], re.MULTILINE)
+    assert {*kinds} == {"live-mongodb.md", "../migrate.md", "archive.md", "json.md"}
+    for page in kinds:
+        text = (DOCS / "how-to" / page).read_text()
+        assert re.search(r"^## What does not come through it\n\n(.+\n\n)?\|", text, re.MULTILINE), (
+            page
+        )
+
+
 def test_every_manifest_that_is_shown_whole_is_one() -> None:
     whole = [
         text

@@ -17,6 +17,8 @@ const UNFIT: u64 = 514;
 const EMPTY: u64 = 515;
 const FRACTION: u64 = 516;
 const WIDE: u64 = 517;
+const VAST: u64 = 518;
+const WORDS: u64 = 519;
 const ISO: u64 = 520;
 const ISO_MS: u64 = 521;
 const OTHER_ISO: u64 = 522;
@@ -485,6 +487,7 @@ fn find_form(text: &[u8]) -> Option<u64> {
         36 if read_uuid(text).is_some() => {
             return Some(if is_lower() { UUID_TEXT } else { OTHER_UUID });
         }
+        29 | 30 if is_in_words(text) => return Some(WORDS),
         size if size > LONGEST_LOOK => return None,
         _ => {}
     }
@@ -496,14 +499,25 @@ fn find_form(text: &[u8]) -> Option<u64> {
     })
 }
 
-/// Whether a double is no integer of 64 bits, or one of more than 32.
+/// Whether a text is a moment in words, as Twitter or RFC 9110 writes it, by its outline.
+fn is_in_words(text: &[u8]) -> bool {
+    const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+    let (comma, first, second) = if text.len() == 29 { (b',', 19, 22) } else { (b' ', 13, 16) };
+    DAYS.contains(&&text[..3]) && text[3] == comma && text[first] == b':' && text[second] == b':'
+}
+
+/// What a double is, unless it is an integer of 32 bits.
 fn find_double(value: f64) -> Option<u64> {
     const INT4: f64 = 2_147_483_648.0;
+    const EXACT: f64 = 9_007_199_254_740_992.0;
     const INT8: f64 = 9_223_372_036_854_775_808.0;
     if value.fract() != 0.0 || !(-INT8..INT8).contains(&value) || value.to_bits() == 1 << 63 {
         return Some(FRACTION);
     }
-    (!(-INT4..INT4).contains(&value)).then_some(WIDE)
+    if (-INT4..INT4).contains(&value) {
+        return None;
+    }
+    Some(if value.abs() < EXACT { WIDE } else { VAST })
 }
 
 /// Whether a text `_id` is a key of type text.

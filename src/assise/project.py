@@ -480,12 +480,12 @@ class Project:
             UsageError: there is no such server, or the manifest makes nothing there.
         """
         from assise.identity.mirror import write_script
-        from assise.schema.script import script
+        from assise.schema.script import script_all
 
         if on != MAIN:
             return write_script(self.workspace.whole_manifest(), on)
         manifest = self.manifest
-        return script(manifest, "public", read_sql(self.path, manifest))
+        return script_all(manifest, "public", read_sql(self.path, manifest))
 
     def schema_diagram(self) -> str:
         """Draw the manifest's tables and their references as Mermaid; no server is asked."""

@@ -32,7 +32,7 @@ from assise.manifest.names import shorten
         ("a\tb\x07c", "abc"),
         ("2fa", "_2fa"),
         ("", "empty"),
-        ("😀", "_"),
+        ("😀", "grinning_face"),
         ("_", "_"),
         ("select", "select"),
         ("_extra", "_extra"),

@@ -477,8 +477,8 @@ def test_names_of_tables() -> None:
         "user_b": "b.*",
         "users_pkey_2": "users_pkey",
         "users_pkey_2_b": "b.*",
-        "_": "😀",
-        "__b": "b.*",
+        "grinning_face": "😀",
+        "grinning_face_b": "b.*",
     }
 
 

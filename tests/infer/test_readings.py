@@ -24,7 +24,9 @@ from assise.infer.tree import (
     OTHER_ISO,
     OTHER_UUID,
     UUID_TEXT,
+    VAST,
     WIDE,
+    WORDS,
 )
 from assise.manifest.read import parse_manifest
 from assise.manifest.write import dump_manifest
@@ -65,6 +67,11 @@ def write_field(make: Make, count: int, key: str) -> list[Document]:
     [
         ("", NO_TEXT),
         ("2024-02-29", DAY),
+        ("Wed Aug 27 13:08:45 +0000 2008", WORDS),
+        ("Wed, 27 Aug 2008 13:08:45 GMT", WORDS),
+        ("Wet Aug 27 13:08:45 +0000 2008", 0),
+        ("Wed Aug 27 13:08.45 +0000 2008", 0),
+        ("Wed; 27 Aug 2008 13:08:45 GMT", 0),
         ("2023-02-29", 0),
         ("2024-03-01T10:00:00Z", ISO),
         ("2024-03-01T10:00:00.000Z", ISO_MS),
@@ -96,7 +103,11 @@ def test_what_a_text_looks_like(text: str, form: int) -> None:
         (2.0**31 - 1, 0),
         (-(2.0**31), 0),
         (2.0**31, WIDE),
-        (-(2.0**63), WIDE),
+        (2.0**53 - 1, WIDE),
+        (2.0**53, VAST),
+        (1 - 2.0**53, WIDE),
+        (-(2.0**53), VAST),
+        (-(2.0**63), VAST),
         (2.0**63, FRACTION),
         (float("inf"), FRACTION),
         (float("nan"), FRACTION),
@@ -174,6 +185,64 @@ def test_whole_doubles(tmp_path: Path, make: Make, count: int, key: str, line: s
 def test_ids_that_are_whole_doubles(tmp_path: Path, ids: Make, line: str) -> None:
     docs: list[Document] = [{"_id": ids(n)} for n in range(30)]
     assert [found for found in infer(tmp_path, docs=docs) if found.startswith(line)]
+
+
+def test_ids_that_have_lost_digits_are_told_with_the_text_that_has_them(tmp_path: Path) -> None:
+    docs: list[Document] = [
+        {
+            "_id": n,
+            "id": 2.0**53 + 2 * n if n > 9 else float(n),
+            "id_str": "x",
+            "user": {"ownerId": 2.0**60, "owner_id_str": "y"},
+            "size": 2.0**60 + 0.5 if n else 0.5,
+        }
+        for n in range(30)
+    ]
+    lines = infer(tmp_path, docs=docs)
+    said = {line.partition(":")[0]: line.partition("  # ")[2] for line in lines}
+    assert said["id_2"].startswith(
+        "double; all whole; undo: {type: float8, from: id};"
+        " 20 of 30 are 2^53 or more, where a double loses digits; id_str has them"
+    )
+    assert said["user_owner_id"].endswith(
+        "; 30 of 30 are 2^53 or more, where a double loses digits; owner_id_str has them"
+    )
+    assert said["size"] == "double"
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "line"),
+    [
+        (20, 60, 'visits: {type: "int4[]", kind: double}  # array of double; all whole; undo: {type: "float8[]", from: visits}'),
+        (20, 40, 'visits: "float8[]"  # array of double; all whole: {type: "int4[]", from: visits'),
+    ],
+)  # fmt: skip
+def test_whole_doubles_in_arrays_are_counted_one_by_one(
+    tmp_path: Path, count: int, size: int, line: str
+) -> None:
+    lines = infer(tmp_path, docs=write_field(lambda n: [float(n)] * size, count, "visits"))
+    assert [found for found in lines if found.startswith(line)], lines
+
+
+@pytest.mark.parametrize(
+    "moment", ["Wed Aug 27 13:08:45 +0000 2008", "Wed, 27 Aug 2008 13:08:45 GMT"]
+)
+def test_moments_in_words_are_told_with_the_cast_that_reads_them(
+    tmp_path: Path, moment: str, query: Callable[..., list[tuple[object, ...]]]
+) -> None:
+    lines = infer(tmp_path, docs=write_field(lambda _: moment, 200, "seenAt"))
+    said = "seen_at: {type: text, from: seenAt}  # string; moments in words, which a cast to timestamptz reads"
+    assert [line for line in lines if line.startswith(said)]
+    (tmp_path / "b").mkdir()
+    lines = infer(tmp_path / "b", docs=write_field(lambda n: moment[: 27 - n % 9], 200, "seenAt"))
+    assert not [line for line in lines if "in words" in line]
+    assert query("SELECT %s::timestamptz = '2008-08-27T13:08:45Z'", (moment,)) == [(True,)]
+
+
+def test_few_whole_doubles_may_be_larger_tomorrow(tmp_path: Path) -> None:
+    docs: list[Document] = [{"_id": n, "shopId": 7.0 if n < 9 else None} for n in range(20)]
+    lines = infer(tmp_path, docs=docs)
+    assert [line for line in lines if line.startswith("shop_id: {type: int8, from: shopId")]
 
 
 def test_what_joins_an_id_has_its_type(tmp_path: Path) -> None:

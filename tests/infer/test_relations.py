@@ -529,6 +529,28 @@ def test_an_id_of_an_element_is_a_unique_key_where_it_is_its_own(tmp_path: Path)
     assert len(found) == 6
 
 
+@pytest.mark.parametrize(
+    ("make", "line"),
+    [
+        (lambda n: n, "id: {type: int4, from: _id, unique: true}  # int32; 40 ids looked at"),
+        (float, "id: {type: int4, from: _id, kind: double, unique: true}  # double; all whole"),
+        (lambda n: f"c-{n}", "id: {type: text, from: _id, unique: true}  # string; 40 ids looked"),
+        (lambda n: str(make_id(2, n)), "id: {type: text, from: _id, unique: true}"),
+        (lambda n: n % 39, "id: {type: int4, from: _id}  # int32"),
+        (lambda n: f"c-{n % 2}", "id: {type: text, from: _id}  # string"),
+    ],
+)
+def test_ids_of_elements_of_any_type_are_unique_keys(
+    tmp_path: Path, make: Callable[[int], object], line: str
+) -> None:
+    posts: list[Document] = [
+        {"_id": make_id(1, n), "comments": [{"_id": make(2 * n + i)} for i in range(2)]}
+        for n in range(20)
+    ]
+    lines = infer(tmp_path, {"posts": posts})
+    assert [found for found in lines if found.strip().startswith(line)], lines
+
+
 def test_columns_stand_in_order(tmp_path: Path) -> None:
     docs: list[Document] = [
         {"_id": n, "at": START, "name": "x", "user": make_id(1, n % 20), "to": "y"}
@@ -614,7 +636,18 @@ INDEXES: list[tuple[Document, str]] = [
     ),
     (
         {"key": {"_fts": "text", "_ftsx": 1}, "weights": {"b": 1, "addr.city": 5}},
-        "# search: b, addr_city: the text index i",
+        "# search: {body: [b, addr_city], language: en, weights: {addr_city: 5}}: the text index i",
+    ),
+    (
+        {
+            "key": {"_fts": "text", "_ftsx": 1},
+            "weights": {"b": 2, "nowhere": 9, "addr.city": 1_000},
+            "default_language": "none",
+        },
+        (
+            "# search: {body: [b, addr_city], language: simple, weights: {b: 0.2, addr_city: 100}};"
+            " no column reads nowhere: the text index i"
+        ),
     ),
     (
         {"key": {"geo": "2dsphere"}},
@@ -662,6 +695,20 @@ def test_a_unique_index_of_one_field(tmp_path: Path, index: Document, line: str)
     listed = {"docs": [{"name": "i", "unique": True, **index}]}
     lines = infer(tmp_path, {"docs": DOCS}, indexes=listed)
     assert find(lines, line.split(":", maxsplit=1)[0] + ":").startswith(line)
+
+
+def test_what_repeats_in_a_key_is_told(tmp_path: Path) -> None:
+    docs: list[Document] = [
+        {"_id": n % 18, "code": f"c{n % 19}", "free": n % 3, "none": None} for n in range(20)
+    ]
+    indexes: list[Document] = [
+        {"name": name, "key": {name: 1}, "unique": True} for name in ("code", "none")
+    ]
+    lines = infer(tmp_path, {"docs": docs}, indexes={"docs": indexes})
+    repeated = "of 20 values looked at"
+    assert find(lines, "id:").endswith(f"{repeated} 2 repeat others: their documents are rejects")
+    assert f"{repeated} 1 repeats others: a plain index is made" in find(lines, "code:")
+    assert sum(repeated in line for line in lines) == 2
 
 
 END = 9_224_318_016_000_000

@@ -18,7 +18,7 @@ from pymongo.database import Database
 from tests.servers.mongo import MongoServer
 
 from assise.errors import SourceError, UsageError
-from assise.mongo.cursor import CollectionReader, LiveCollection, read_reply
+from assise.mongo.cursor import BATCH_BYTES, CollectionReader, LiveCollection, read_reply
 from assise.mongo.ranges import EVERYTHING, Range, number_ranges
 from assise.mongo.server import Server
 from assise.mongo.source import LargeChunkError, SourceOptions
@@ -131,24 +131,29 @@ def test_a_sample_is_weighted_by_the_sizes_of_its_documents(
 Heard = list[tuple[str, Document, Document]]
 
 
+class Listener(monitoring.CommandListener):
+    """Keeps what a client sends, and its replies."""
+
+    def __init__(self, heard: Heard) -> None:
+        self._heard, self._begun = heard, dict[int, Document]()
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        self._begun[event.request_id] = dict(event.command)
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        command = self._begun[event.request_id]
+        self._heard.append((event.command_name, command, dict(event.reply)))
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        raise AssertionError(event.failure)
+
+
 @contextmanager
 def listen(shop: Shop) -> Iterator[tuple[Heard, Shop]]:
     """The database of a client, and the commands that it sends: name, command, reply."""
     heard: Heard = []
-    begun = dict[int, Document]()
-
-    class Listener(monitoring.CommandListener):
-        def started(self, event: monitoring.CommandStartedEvent) -> None:
-            begun[event.request_id] = dict(event.command)
-
-        def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
-            heard.append((event.command_name, begun[event.request_id], dict(event.reply)))
-
-        def failed(self, event: monitoring.CommandFailedEvent) -> None:
-            raise AssertionError(event.failure)
-
     host, port = shop.client.address or ("", 0)
-    with MongoClient[Document](host, port, event_listeners=[Listener()]) as client:
+    with MongoClient[Document](host, port, event_listeners=[Listener(heard)]) as client:
         yield heard, client.shop
 
 
@@ -361,6 +366,96 @@ def test_a_cut_connection_is_read_again(
     with pytest.raises(SourceError, match="connection was lost") as caught:
         reader.read_range(whole)
     assert "continues where it stopped" in caught.value.remedy
+
+
+def test_a_cursor_that_the_server_gave_up_is_opened_again(
+    mongo: MongoServer, open_reader: OpenReader, shop: Shop
+) -> None:
+    given = insert_things(shop)
+    reader = replace(open_reader("things"), facts=LiveCollection("things", 300_000_000, 300))
+    gone = {"code": 43, "codeName": "CursorNotFound", "errmsg": "cursor id 7 not found"}
+    mongo.answer("getMore", gone, times=1)
+    (whole,) = number_ranges([EVERYTHING])
+    assert sorted(raw for _, raw in reader.read_range(whole).documents) == sorted(given)
+    mongo.answer("getMore", gone)
+    with pytest.raises(SourceError, match=r"collection things: cursor id 7 .*code 43") as caught:
+        reader.read_range(whole)
+    assert "given up a cursor" in caught.value.remedy
+
+
+def test_a_reply_that_does_not_come_in_time_is_asked_for_again(
+    mongo: MongoServer, shop: Shop
+) -> None:
+    given = insert_things(shop)
+    (whole,) = number_ranges([EVERYTHING])
+    with closing(Server(f"{mongo.url}shop?socketTimeoutMS=500")) as server:
+        reader = server.open_collection("things")
+        mongo.answer("find", {"wait": 2_000}, times=1)
+        assert sorted(raw for _, raw in reader.read_range(whole).documents) == sorted(given)
+        mongo.answer("find", {"wait": 2_000})
+        with pytest.raises(SourceError, match=r"collection things: .*timed out") as caught:
+            reader.read_range(whole)
+    assert "continues where it stopped" in caught.value.remedy
+
+
+@pytest.mark.parametrize("average", [900, 1_000_000])
+def test_every_read_is_by_range_in_batches_of_so_many_bytes(
+    average: int, open_reader: OpenReader, shop: Shop
+) -> None:
+    """Documents that are small or, as the server says, large: of these a reply has no more than 4."""
+    given = insert_things(shop)
+    plain = open_reader("things")
+    with listen(shop) as (heard, listening):
+        facts = replace(plain.facts, size=300 * average)
+        reader = replace(plain, facts=facts, collection=listening.things)
+        assert sorted(read_all(reader, facts.size // 7)) == sorted(given)
+    finds = [command for name, command, _ in heard if name == "find"]
+    assert not [command for command in finds if command.get("skip") or command.get("limit")]
+    reads = [command for command in finds if "projection" not in command]
+    assert len({command["filter"].raw for command in reads}) >= 7
+    batches = [command["batchSize"] for command in reads]
+    batches += [command["batchSize"] for name, command, _ in heard if name == "getMore"]
+    # One reply may hold twice as much, where it holds all.
+    assert {*batches} <= {BATCH_BYTES // average, 2 * (BATCH_BYTES // average)}
+    assert all(
+        len(reply["cursor"].get("nextBatch", [])) <= 4
+        for name, _, reply in heard
+        if name == "getMore"
+    )
+
+
+def test_options_of_the_url_hold_for_every_read(mortal_mongo: MongoServer) -> None:
+    given = insert_things(mortal_mongo.client.shop)
+    member = mortal_mongo.url.removeprefix("mongodb://").rstrip("/")
+    # mongo-java-server is no replica set: the answer of one with a single member.
+    hello = {"isWritablePrimary": True, "setName": "rs", "hosts": [member], "me": member}
+    hello |= {"primary": member, "minWireVersion": 0, "maxWireVersion": 13}
+    for name in ("hello", "ismaster", "isMaster"):
+        mortal_mongo.answer(name, hello)
+    options = "replicaSet=rs&readConcernLevel=majority&readPreference=secondaryPreferred"
+    heard: Heard = []
+    with closing(Server(f"{mortal_mongo.url}shop?{options}")) as server:
+        assert server.address.endswith(options)
+        plain = server.open_collection("things")
+        concern, preference = plain.collection.read_concern, plain.collection.read_preference
+    listener = Listener(heard)
+    with MongoClient[Document](
+        mortal_mongo.url, replicaSet="rs", event_listeners=[listener]
+    ) as client:
+        things = client.shop.things.with_options(read_concern=concern, read_preference=preference)
+        for average in (900, 1_000_000):
+            facts = replace(plain.facts, size=300 * average)
+            reader = replace(plain, facts=facts, collection=things)
+            assert sorted(read_all(reader, facts.size // 7)) == sorted(given)
+            assert [*reader.read_samples(facts.size // 10, 2)]
+    asked = [command for name, command, _ in heard if name in {"find", "aggregate"}]
+    assert {str(command.get("readConcern")) for command in asked} == {"{'level': 'majority'}"}
+    # What ends a cursor goes to the kind of member that has it, too.
+    preferred = {(name, str(command.get("$readPreference"))) for name, command, _ in heard}
+    by_name = {"find", "aggregate", "killCursors"}
+    assert preferred - {("getMore", "None")} == {
+        (n, "{'mode': 'secondaryPreferred'}") for n in by_name
+    }
 
 
 DENIED = {"code": 13, "codeName": "Unauthorized", "errmsg": "not authorized on shop to execute"}

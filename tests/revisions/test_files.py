@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.revisions.changing import change, folder_of, revise
 
-from assise.errors import ChangedError, UsageError
+from assise.errors import ChangedError, RefusedError, UsageError
 from assise.project import Project
 from assise.revisions.files import parse_revision, read_folder
 from assise.revisions.statements import narrow_update, read_statements
@@ -98,3 +98,24 @@ def test_a_statement_that_the_server_refuses_is_named_with_its_line(shop: Projec
     path.write_text(text.replace("-- assise: up\n", "-- assise: up\n\nSELECT * FROM nowhere;\n"))
     with pytest.raises(UsageError, match=r'0002_buyers.sql:6: .*relation "nowhere" does not exist'):
         shop.revisions().lint()
+
+
+def test_a_file_that_is_corrected_after_it_failed_is_applied_once_what_was_done_is_taken_back(
+    shop: Project, query: Query
+) -> None:
+    change(shop, "indexes: [[state, -price]]", "indexes: [[state, -price], [price], [state]]")
+    text = revise(shop, "indexes")
+    path = folder_of(shop) / "0002_indexes.sql"
+    path.write_text(text.replace("(state)", "(stat)", 1))
+    with pytest.raises(
+        RefusedError, match=r'0002_indexes\.sql:\d+: .*column "stat" does not exist'
+    ):
+        shop.revisions().apply()
+    path.write_text(text)
+    with pytest.raises(ChangedError, match="edited after it began") as caught:
+        shop.revisions().apply()
+    assert "schema revert" in caught.value.remedy
+    shop.revisions().revert()
+    assert query("SELECT state FROM assise.revision") == [("marked",)]
+    shop.revisions().apply()
+    assert shop.revisions().status().exit_code == 0

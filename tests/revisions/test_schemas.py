@@ -93,3 +93,23 @@ def test_undo_drops_the_schemas_of_a_database_that_revisions_alone_have_made(
     assert query(SCHEMAS) == [("core",), ("sales",)]
     assert shop.undo(confirm=confirm).schemas == ["core"]
     assert query(SCHEMAS) == [("sales",)]
+
+
+def test_the_cache_is_beside_revisions(shop: Project, query: Query) -> None:
+    triggers = "SELECT tgname::text FROM pg_trigger WHERE tgname ~ '^_cache' ORDER BY 1"
+    names = [("_cache_delete",), ("_cache_insert",), ("_cache_truncate",), ("_cache_update",)]
+    shop.undo(confirm=confirm)
+    change(shop, "name: app\n", "name: app\nredis: 'redis://127.0.0.1:1'\n")
+    change(shop, "    audit: true\n", "    audit: true\n    cache: {tags: 'user:{id}'}\n")
+    assert shop.revisions().revise("cache") is None
+    shop.revisions().apply()
+    assert query(triggers) == names
+    assert shop.revisions().status().exit_code == 0
+    change(shop, "user:{id}", "person:{id}")
+    assert shop.revisions().revise("tags") is None
+    shop.revisions().apply()
+    assert shop.revisions().status().exit_code == 0
+    change(shop, "    cache: {tags: 'person:{id}'}\n", "")
+    shop.revisions().apply()
+    assert query(triggers) == []
+    assert shop.undo(confirm=confirm).is_done

@@ -225,14 +225,17 @@ class Scene:
         while session.pgconn.get_result() is not None:
             pass
 
-    def wait_blocked(self, statement: str) -> None:
-        """Wait until the command waits for a lock in a statement that begins so."""
+    def wait_blocked(self, statement: str, *, is_asking: bool = False) -> None:
+        """Wait until the command waits for a lock in a statement that begins so, or asks for one."""
         with psycopg.connect(self.conninfo, autocommit=True) as connection:
             query = b"""SELECT FROM pg_stat_activity
                 WHERE datname = current_database() AND application_name = 'assise'
-                AND wait_event_type = 'Lock' AND starts_with(query, %s)"""
+                AND (%s OR wait_event_type = 'Lock') AND starts_with(query, %s)"""
             wait_until(
-                lambda: connection.execute(query, [statement]).fetchall() or not self._is_alive(),
+                lambda: (
+                    connection.execute(query, [is_asking, statement]).fetchall()
+                    or not self._is_alive()
+                ),
                 statement,
             )
 

@@ -40,7 +40,7 @@ def at_lock(scene: Scene) -> None:
     (scene.folder / "assise.yaml").unlink()
     scene.hold(LOCK_LOAD)
     scene.start("migrate")
-    scene.wait_blocked("SELECT pg_advisory_lock")
+    scene.wait_blocked("SELECT pg_try_advisory_lock", is_asking=True)
     assert (scene.folder / "assise.yaml").exists()
     assert scene.ask("SELECT to_regnamespace('assise')") == [(None,)]
 
@@ -289,7 +289,7 @@ def hold_last_collection(scene: Scene) -> None:
 
     The command, which has started its server, stands before a hold that was prepared.
     """
-    scene.wait_blocked("SELECT pg_advisory_lock")
+    scene.wait_blocked("SELECT pg_try_advisory_lock", is_asking=True)
     chunks = hold_chunks(scene)
     with psycopg.connect(scene.conninfo, autocommit=True) as connection:
         connection.execute("ROLLBACK PREPARED 'hold'")

@@ -34,7 +34,7 @@ NOT_BSON = 1
 SESSIONS = (
     "FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'assise'"
 )
-STATEMENTS = """SELECT pg_advisory_lock
+STATEMENTS = """SELECT pg_try_advisory_lock
 -- The parts
 -- The ledger
 CREATE TABLE

@@ -66,3 +66,11 @@ def read(place: Path | str) -> Read:
     except AssiseError as error:
         found.error = error
     return found
+
+
+def data_files(place: Path | str) -> list[Path]:
+    """The files that hold documents."""
+    place = Path(place)
+    if place.is_file():
+        return [place]
+    return sorted(file for file in place.rglob("*") if file.is_file() and "admin" not in file.parts)

@@ -15,8 +15,8 @@ from tests.scenes.memory import LIMIT_MB, MEASURE
 from tests.servers.mongo import MongoServer
 from tests.sources.held import change, cuts
 from tests.sources.kinds import FILES, SERVER, Kind, write_server
-from tests.sources.test_damaged_wire import run_wire
-from tests.sources.test_sources import data_files
+from tests.sources.reading import data_files
+from tests.sources.wire import run_wire
 
 LENGTHS = [2**31 - 1, 2**30, 300 << 20, 16 << 20, -1]
 """What is written where a length may be."""

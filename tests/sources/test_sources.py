@@ -15,7 +15,7 @@ from tests.dumps import confirm
 from tests.oracle.equality import equal
 from tests.sources.held import change, cuts
 from tests.sources.kinds import FILES, SERVER, Kind, Write, write_server
-from tests.sources.reading import CHUNK_BYTES, names, open_prepared, read, read_all
+from tests.sources.reading import CHUNK_BYTES, data_files, names, open_prepared, read, read_all
 
 from assise.errors import ChangedError, SourceError, UsageError
 from assise.mongo.opening import open_source, rebuild_source
@@ -210,14 +210,6 @@ def test_a_file_whose_bytes_are_changed_loses_nothing_in_silence(
                 assert found.is_told or lost.total() <= others.total(), file
         file.write_bytes(content)
     assert read(place).documents == whole.documents
-
-
-def data_files(place: Path | str) -> list[Path]:
-    """The files that hold documents."""
-    place = Path(place)
-    if place.is_file():
-        return [place]
-    return sorted(file for file in place.rglob("*") if file.is_file() and "admin" not in file.parts)
 
 
 EXPECTED: dict[str, object] = {}

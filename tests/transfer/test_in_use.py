@@ -149,3 +149,20 @@ def test_what_others_have_made_under_such_a_name_stays(
             loaded.load()
         assert (name, True) in query(MADE)
         assert (name,) not in query(KEYS)
+
+
+@pytest.mark.parametrize(
+    ("check", "is_finding"),
+    [("age < 'abc'", False), ("10 / (age - 7) < 99", True), ("age < 1 / 0", False)],
+)
+def test_a_check_that_cannot_be_read_is_refused_and_one_that_fails_on_a_row_is_a_finding(
+    loaded: Project, query: Query, check: str, *, is_finding: bool
+) -> None:
+    loaded.path.write_text(CHANGED.replace("age < 150", f'"{check}"'))
+    if is_finding:
+        (finding,) = loaded.load().findings
+        assert "division by zero" in finding.made
+    else:
+        with pytest.raises(ManifestError, match=r"tables\.users\.columns\.age\.check"):
+            loaded.load()
+    assert ("users_age_check", True) not in query(MADE)

@@ -10,9 +10,11 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import bson
+import psycopg
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId, Regex, Timestamp
 from bson.json_util import (
@@ -31,7 +33,9 @@ from tests.scenes.moments import after_chunks
 from tests.scenes.readback import Target
 from tests.scenes.undisturbed import Undisturbed, count_rows
 
+from assise.documents.dialects.rules import Rules
 from assise.errors import ChangedError
+from assise.mongo import json_file
 from assise.mongo.source import SourceOptions
 from assise.postgres.connection import Connection
 from assise.project import Project
@@ -210,6 +214,21 @@ def test_rejects_are_counted_by_reason_and_exported_as_text(
     }
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_guesses_of_many_chunks_are_told_once(workers: int, tmp_path: Path, database: str) -> None:
+    path = tmp_path / "things.jsonl"
+    path.write_text("".join(f'{{"_id": {n}, "zero": -0}}\n' for n in range(3_000)))
+    said = list[str]()
+    settings = {**SETTINGS, "workers": workers, "load.chunk_bytes": 4096}
+    project = Project(tmp_path, to=database, log=said.append, settings=settings)
+    report = project.migrate(path, confirm=confirm)
+    guess = "integers -0, read as doubles"
+    assert report.collections[0].guesses == {guess: 3_000}
+    assert [line for line in said if guess in line] == [f"things: {guess}: 3,000"]
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) > 9 FROM assise.chunk").fetchone() == (True,)
+
+
 @pytest.mark.parametrize(
     ("count", "size", "pages"), [(2, 1 << 20, [2, 2, 1]), (9, 20, [2, 2, 1]), (9, 1 << 20, [5])]
 )
@@ -258,6 +277,44 @@ def test_verify_finds_a_changed_row(broken: Path, tmp_path: Path, database: str)
     verified = project.verify().verified
     assert verified is not None
     assert verified.is_clean
+
+
+def test_what_the_load_reads_wrong_is_found_by_the_other_reader(
+    broken: Path, tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever reader the load has, verify has one of its own."""
+    for name in ("read_exactly", "read_document"):
+        monkeypatch.setattr(json_file, name, partial(read_wrong, getattr(json_file, name)))
+    report = Project(tmp_path, to=database).migrate(broken, confirm=confirm)
+    assert report.verified is not None
+    assert (report.verified.equal, report.verified.different) == (1, 1)
+    assert report.exit_code == 3
+
+
+def read_wrong(read: Callable[..., bytes], text: bytes, rules: Rules) -> bytes:
+    """Read a document as a reader with a fault in its numbers does."""
+    return read(text.replace(b"100000000000000000000", b"100000000000000065536"), rules)
+
+
+@pytest.mark.parametrize(
+    ("sign", "kept"),
+    [
+        ('{"$date": 5}', ("v1", {"v1": [11, "$date with a number"]})),
+        ('{"$numberInt": "5"}', ("v2", {"v2": [11, "$numberInt"]})),
+        ("5", ("v2", {})),
+    ],
+)
+def test_the_dialect_of_a_file_is_kept_in_the_ledger(
+    sign: str, kept: tuple[str, object], tmp_path: Path, database: str
+) -> None:
+    path = tmp_path / "things.jsonl"
+    path.write_text(f'{{"_id": 1}}\n{{"_id": 2, "a": {sign}}}\n')
+    Project(tmp_path, to=database).migrate(path, confirm=confirm)
+    with psycopg.connect(database) as connection:
+        found = connection.execute(
+            "SELECT survey->>'dialect', survey->'signs' FROM assise.collection"
+        )
+        assert found.fetchall() == [kept]
 
 
 @pytest.mark.parametrize("is_line", [True, False])

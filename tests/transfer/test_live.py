@@ -76,6 +76,20 @@ def test_a_database_is_moved_and_verified(project: Project, shop: Shop, url: str
     assert report.collections[0].bytes > 300 * 50
 
 
+def test_an_estimate_knows_how_many_documents_there_are(
+    project: Project, shop: Shop, url: str
+) -> None:
+    """The server says so: of the large collection a part is read."""
+    shop.users.insert_many([{"n": n, "text": "x" * 10_000} for n in range(2_000)])
+    shop.notes.insert_many([{"n": n} for n in range(50)])
+    project.write_manifest(project.infer(url))
+    plan = project.plan(url)
+    assert plan.documents["notes"] == 50
+    assert plan.documents["users"] == pytest.approx(2_000, rel=0.05)
+    options = SourceOptions(queries={"users": '{"n": {"$lt": 500}}'})
+    assert project.plan(url, options=options).documents["users"] == pytest.approx(500, rel=0.05)
+
+
 @pytest.fixture
 def loaded(database: str, tmp_path: Path, shop: Shop, url: str) -> tuple[Project, list[Document]]:
     """A project with 300 users loaded in many ranges, by two workers."""
@@ -244,7 +258,14 @@ def test_rejects_are_known_again(project: Project, shop: Shop, url: str, query: 
     assert since == Since(added=1)
 
 
-def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, query: Query) -> None:
+def test_a_query_is_kept_and_stands_in_every_report(
+    database: str,
+    tmp_path: Path,
+    shop: Shop,
+    url: str,
+    query: Query,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     fill(shop)
     said: list[str] = []
     project = Project(tmp_path, to=database, log=said.append)
@@ -256,7 +277,12 @@ def test_a_query_is_kept(database: str, tmp_path: Path, shop: Shop, url: str, qu
         ('{"n": {"$lt": 100}}',)
     ]
     assert project.load().documents == 100
-    assert project.verify().verified == Verified(equal=100)
+    verified = project.verify()
+    assert verified.verified == Verified(equal=100)
+    for each in (report, verified):
+        assert each.as_json()["queries"] == {"users": '{"n": {"$lt": 100}}'}
+    assert run(["verify", "-f", str(tmp_path), "--to", database]) == 0
+    assert 'of users only what {"n": {"$lt": 100}} matches' in capsys.readouterr().out
     kept = re.escape('with --query users={"n": {"$lt": 100}}, not without --query')
     with pytest.raises(ChangedError, match=kept):
         project.migrate(url, confirm=agree)
@@ -359,6 +385,56 @@ def test_a_large_collection_is_inferred_from_a_sample(
     assert "unique: " not in users
     with pytest.raises(UsageError, match="sample of 0"):
         project.infer(url, sample=0)
+
+
+def test_a_sample_says_nothing_of_what_a_rare_document_may_break(
+    mongo: MongoServer,
+    tmp_path: Path,
+    shop: Shop,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill(shop)
+    shop.users.create_index("n", unique=True)
+    # mongo-java-server has no validators: an answer after MongoDB's manual.
+    options = {"validator": {"$jsonSchema": {"required": ["name"]}}}
+    infos = [{"name": "users", "type": "collection", "options": options}]
+    batch = {"id": Int64(0), "ns": "shop.$cmd.listCollections", "firstBatch": infos}
+    mongo.answer("listCollections", {"cursor": batch})
+    monkeypatch.setattr("assise.transfer.profile.SAMPLED_FROM", 100)
+    infer = ["infer", url, "-f", str(tmp_path), "-o", "-"]
+    assert run(infer) == 0
+    whole = capsys.readouterr().out
+    assert run([*infer, "--sample", "40"]) == 0
+    sampled = capsys.readouterr()
+    assert "users: 40 of 300 documents are read, drawn at random" in sampled.err
+    for rule in ("not_null: ", "unique: "):
+        assert rule in whole
+        assert rule not in sampled.out
+
+
+def test_a_collection_that_may_not_be_read_can_be_left_out(
+    mongo: MongoServer,
+    database: str,
+    tmp_path: Path,
+    shop: Shop,
+    url: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fill(shop)
+    shop.secrets.insert_one({"n": 1})
+    denied = {"code": 13, "codeName": "Unauthorized", "errmsg": "not authorized on shop"}
+    for command in ("find", "aggregate", "collStats", "listIndexes", "count"):
+        mongo.answer(command, denied, "secrets")
+    migrate = ["migrate", url, "-f", str(tmp_path), "--to", database, "--yes"]
+    assert run(migrate) == 1
+    said = capsys.readouterr().err
+    assert "collection secrets: not authorized on shop" in said
+    assert "(code 13)" in said
+    assert "--skip" in said
+    assert run([*migrate, "--skip", "secrets"]) == 0
+    assert "300 equal" in capsys.readouterr().out
 
 
 def test_a_password_is_seen_nowhere(

@@ -58,6 +58,7 @@ from assise.cli.tables import (
 from assise.errors import UsageError
 from assise.files import check_new
 from assise.manifest.write import dump_manifest
+from assise.mongo.source import describe_queries
 from assise.settings import CHUNK_BYTES, INFER_PATHS, WORKERS
 from assise.transfer.repair import Repair
 from assise.transfer.report import CollectionReport, Plan, Report, Verified
@@ -285,6 +286,7 @@ def print_report(report: Report, *, as_json: bool) -> None:
         _print_lines(console, report)
     else:
         console.print(table)
+    print_words(console, *describe_queries(report.queries))
     for collection in report.collections:
         print_words(console, *collection.differences, *collection.problems)
     print_words(console, *(misfit.describe() for misfit in report.misfits))

@@ -19,7 +19,7 @@ from assise.infer.readings import (
     is_whole_by_name,
     list_joins,
 )
-from assise.infer.tree import EMPTY, MAP_KEYS, PathProfile, merge_paths
+from assise.infer.tree import EMPTY, FRACTION, MAP_KEYS, VAST, WORDS, PathProfile, merge_paths
 from assise.infer.walk import FLATTENED_LEVELS
 from assise.manifest.paths import format_path
 from assise.types.table import PROPOSED, TYPES
@@ -112,7 +112,7 @@ class Finder:
             field
             for key, path in root.children.items()
             if key != "_id"
-            for field in self._find(path, (key,), _Rows(rows, rows, "document"))
+            for field in self._find(path, (key,), _Rows(rows, rows, "document", root.children))
         ]
 
     def _find(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> Iterator[AnyField]:
@@ -126,7 +126,7 @@ class Finder:
         if not path.set_values or is_flat:
             if len(path.children) >= MANY_KEYS:
                 self._note_many(keys, len(path.children))
-            inner = rows._replace(level=path.kinds.get("document", 0))
+            inner = rows._replace(level=path.kinds.get("document", 0), beside=path.children)
             found = [
                 field
                 for key, child in path.children.items()
@@ -154,6 +154,8 @@ class Finder:
             self._note_map(keys)
         evidence = column_evidence(path, choice, rows=rows.total, row=rows.name)
         evidence = self._say_more(evidence, path, keys, choice)
+        for more in (_say_lost(path, rows.beside), _say_words(path)):
+            evidence = f"{evidence}; {more}" if more else evidence
         held = sum(path.kinds.get(kind, 0) for kind in choice.held)
         held = held if choice.values < 0 else choice.values
         is_pure = held == path.set_values
@@ -171,13 +173,16 @@ class Finder:
 
     def _choose_reading(self, path: PathProfile, keys: tuple[str, ...]) -> ColumnChoice | None:
         """The column that reads values of other kinds, where that is certain."""
+        return self._choose_whole(path, keys) or choose_moment(path)
+
+    def _choose_whole(self, path: PathProfile, keys: tuple[str, ...]) -> ColumnChoice | None:
+        """The column of integers that reads doubles, where it is certain that they are integers."""
         whole = choose_whole(path)
         doubles = path.kinds.get("double", 0)
         is_usual = 100 * doubles <= path.set_values or path.kinds.keys() <= {"double", "null"}
         is_certain = _is_id(keys) or is_usual
-        if whole and is_certain and is_whole_by_name(keys, path.set_values):
-            return whole
-        return choose_moment(path)
+        is_named = is_whole_by_name(keys, path.set_values)
+        return whole if whole and is_certain and is_named else None
 
     def _make_table(
         self, path: PathProfile, keys: tuple[str, ...], rows: _Rows
@@ -207,7 +212,7 @@ class Finder:
         return FieldTable(keys, merged.values, fields, absent)
 
     def _make_array(self, path: PathProfile, keys: tuple[str, ...], rows: _Rows) -> FieldColumn:
-        choice = self._choose_element_type(path)
+        choice = self._choose_element_type(path, keys)
         column_type, kind = (f"{choice.type}[]", choice.kind) if choice else ("jsonb", "every")
         evidence = array_evidence(path, choice, rows=rows.total, row=rows.name)
         joins: Mapping[str, ColumnChoice] = field(default_factory=dict)
@@ -229,18 +234,19 @@ class Finder:
             joins=joins,
         )
 
-    def _choose_element_type(self, path: PathProfile) -> ColumnChoice | None:
+    def _choose_element_type(self, path: PathProfile, keys: tuple[str, ...]) -> ColumnChoice | None:
         """Return the type of the elements of an array column; None when it must be jsonb."""
         element = path.element
         if element is None or not element.set_values:
             return None
-        choice = choose_column(element, self.ids)
+        choice = self._choose_whole(element, keys) or choose_column(element, self.ids)
         if choice is None or f"{choice.type}[]" not in TYPES:
             return None
         return choice if _most_arrays_fit(path, element, choice) else None
 
     def _find_elements(self, element: PathProfile) -> list[AnyField]:
-        rows = _Rows(element.values, element.kinds.get("document", 0), "element")
+        documents = element.kinds.get("document", 0)
+        rows = _Rows(element.values, documents, "element", element.children)
         return [
             field
             for key, path in element.children.items()
@@ -277,11 +283,15 @@ class Finder:
 
 
 class _Rows(NamedTuple):
-    """The rows of a table, and how many of them have the document that a field lies in."""
+    """The rows of a table, and how many of them have the document that a field lies in.
+
+    beside: the fields of that document.
+    """
 
     total: int
     level: int
     name: str
+    beside: Mapping[str, PathProfile]
 
     def is_null(self, path: PathProfile) -> bool:
         """Whether more of the documents have a null at a path than nothing."""
@@ -331,14 +341,34 @@ def _say_reading(
             counts = f"{choice.values:,} of {path.set_values:,}"
             read = f"{counts} are {read}, others are kept in _extra"
         plain = choose_type(path.kinds, "uuid")
-        before = plain or ColumnChoice("jsonb", "every", frozenset())
-        return f"{read}; undo: {{type: {before.type}, from: {format_path(keys)}}}"
+        before = plain.type if plain else "jsonb"
+        wanted = f'"{before}{brackets}"' if plain and brackets else before
+        return f"{read}; undo: {{type: {wanted}, from: {format_path(keys)}}}"
     whole = choose_whole(path)
     if whole is None or choice.type not in {"float8", "numeric"}:
         return ""
     wanted = f'"{whole.type}{brackets}"' if brackets else whole.type
     kind = ", kind: double" if whole.kind == "double" else ""
     return f"all whole: {{type: {wanted}, from: {format_path(keys)}{kind}}} holds them"
+
+
+def _say_words(path: PathProfile) -> str:
+    """What is said of moments in words, which no column reads, though PostgreSQL's cast does."""
+    if not path.forms[WORDS] or 100 * path.forms[WORDS] < 99 * path.set_values:
+        return ""
+    return "moments in words, which a cast to timestamptz reads"
+
+
+def _say_lost(path: PathProfile, beside: Mapping[str, PathProfile]) -> str:
+    """What is said of whole doubles that have lost digits, and the text beside that has them."""
+    count = path.forms[VAST]
+    if not count or path.forms[FRACTION]:
+        return ""
+    said = f"{count:,} of {path.set_values:,} are 2^53 or more, where a double loses digits"
+    wanted = {f"{snake_case(path.key or '')}{ending}" for ending in ("_str", "_string", "_text")}
+    texts = [key for key, other in beside.items() if other.kinds.get("string")]
+    found = [key for key in texts if snake_case(key) in wanted]
+    return f"{said}; {escape(found[0])} has them" if found else said
 
 
 def _most_arrays_fit(path: PathProfile, element: PathProfile, choice: ColumnChoice) -> bool:

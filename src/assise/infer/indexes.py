@@ -13,12 +13,17 @@ from bson import ObjectId
 from assise.infer.metadata import JsonMapping, SourceIndex
 from assise.infer.readings import ColumnChoice
 from assise.manifest.names import RESERVED
+from assise.manifest.sections.search import MAX_WEIGHT
 from assise.types.ids import encode_object_id
 from assise.types.table import is_array
 from assise.wording import escape
 
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 _OPERATORS = {"$eq": "=", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<=", "$ne": "<>"}
+_LANGUAGE = re.compile("[a-z]{2,20}")
+_SHORT = {"english": "en", "french": "fr", "none": "simple"}
+"""Languages of text indexes -> those of `search`, where it has a name of its own."""
+
 _POINTS = frozenset({"float8[]", "numeric[]"})
 _COVERED = frozenset({"text", "2dsphere", "2d", "geoHaystack"})
 
@@ -189,12 +194,7 @@ class IndexFinder:
     def _tell_special(self, index: SourceIndex) -> None:
         name, root = escape(index.name), self.root
         if "text" in index.kinds:
-            paths = index.weights or [path for path, way in index.keys if way == "text"]
-            places = [self.places.get(path) for path in paths]
-            columns = ", ".join(
-                place.column if place else path for place, path in zip(places, paths, strict=True)
-            )
-            self.found.tell(root, f"search: {escape(columns)}: the text index {name}")
+            self.found.tell(root, f"{self._write_search(index)}: the text index {name}")
             return
         path = index.keys[0][0]
         place = self.places.get(path.removesuffix(".$**"))
@@ -208,6 +208,24 @@ class IndexFinder:
             what = f"{' and '.join(sorted(index.kinds))} on {escape(path)}, for PostGIS"
             sql = self._write_geometry(path)
         self.found.tell(root, f"index {name}: {what}{sql}")
+
+    def _write_search(self, index: SourceIndex) -> str:
+        """The key `search` for a text index; and the fields of it that no column reads."""
+        weights = index.weights or {path: 1.0 for path, way in index.keys if way == "text"}
+        placed = {path: self.places.get(path) for path in weights}
+        columns = {place.column: weights[path] for path, place in placed.items() if place}
+        largest = max([MAX_WEIGHT, *columns.values()])
+        heavy = {
+            name: f"{name}: {max(0.1, weight * MAX_WEIGHT / largest):.4g}"
+            for name, weight in columns.items()
+            if weight != 1
+        }
+        keys = [f"body: [{', '.join(columns)}]"]
+        if _LANGUAGE.fullmatch(index.language):
+            keys.append(f"language: {_SHORT.get(index.language, index.language)}")
+        keys += [f"weights: {{{', '.join(heavy.values())}}}"] * bool(heavy)
+        left = ", ".join(escape(path) for path, place in placed.items() if place is None)
+        return f"search: {{{', '.join(keys)}}}" + (f"; no column reads {left}" if left else "")
 
     def _write_geometry(self, path: str) -> str:
         """The index of GeoJSON in jsonb, or of points: arrays of longitude and latitude."""

@@ -224,7 +224,7 @@ class Joins:
             path = (*level.path, name)
             is_pointer, is_walked = name.startswith(POINTER_KEY), len(path) <= SAMPLED_LEVELS
             read = _read_nothing if path == ("_id",) else self._read_value
-            is_named = is_pointer or self.is_named(name_path(path))
+            is_named = is_pointer or is_own_id(path) or self.is_named(name_path(path))
             place = _Place(path, read_pointer if is_pointer else read, is_named, is_walked)
             self._places += 1
             if self._places <= MOST_PLACES:
@@ -271,6 +271,11 @@ class Joins:
         for path, kind, numbers in found["samples"]:
             joins.samples[tuple(path), kind] = unpack_numbers(numbers)
         return joins
+
+
+def is_own_id(path: Path) -> bool:
+    """Whether a path is that of the `_id`s of elements."""
+    return path[-2:] == (ELEMENT, "_id")
 
 
 def list_numbers(documents: Sequence[bytes], name: str) -> Sequence[int]:

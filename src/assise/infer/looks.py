@@ -23,7 +23,9 @@ from assise.infer.tree import (
     OTHER_ISO,
     OTHER_UUID,
     UUID_TEXT,
+    VAST,
     WIDE,
+    WORDS,
 )
 from assise.types.iso import parse_day, parse_moment
 
@@ -32,10 +34,11 @@ Collect = Callable[[int], None]
 
 _HEX = re.compile(rb"[0-9a-fA-F]{24}").fullmatch
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_DAYS = frozenset({b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"})
 SHORT = frozenset({1, 11, *range(21, 38)})
 """Bytes, with the NUL behind them, of the texts that look like something."""
 
-_INT4, _INT8 = 2.0**31, 2.0**63
+_INT4, _EXACT, _INT8 = 2.0**31, 2.0**53, 2.0**63
 
 
 def find_form(text: bytes) -> int:
@@ -50,6 +53,8 @@ def find_form(text: bytes) -> int:
         return HEX if text == text.lower() else OTHER_HEX
     if size == 36 and _UUID(text):
         return UUID_TEXT if text == text.lower() else OTHER_UUID
+    if size in {29, 30} and _is_in_words(text):
+        return WORDS
     if text[10:11] != b"T" or not text.isascii():
         return 0
     found = parse_moment(text.decode())
@@ -60,13 +65,22 @@ def find_form(text: bytes) -> int:
     return {0: ISO, 3: ISO_MS}.get(len(found[1]), OTHER_ISO)
 
 
+def _is_in_words(text: bytes) -> bool:
+    """Whether a text is a moment in words, as Twitter or RFC 9110 writes it, by its outline."""
+    comma, first, second = (b",", 19, 22) if len(text) == 29 else (b" ", 13, 16)
+    marks = text[3:4], text[first : first + 1], text[second : second + 1]
+    return text[:3] in _DAYS and marks == (comma, b":", b":")
+
+
 def find_double(value: float) -> int:
-    """Whether a double is no integer of 64 bits, or one of more than 32; 0 for any other."""
+    """What a double is, as a code of `infer.tree`; 0 for an integer of 32 bits."""
     if not value.is_integer() or not -_INT8 <= value < _INT8:
         return FRACTION
     if not value and copysign(1, value) < 0:
         return FRACTION
-    return 0 if -_INT4 <= value < _INT4 else WIDE
+    if -_INT4 <= value < _INT4:
+        return 0
+    return WIDE if -_EXACT < value < _EXACT else VAST
 
 
 LookAtText = Callable[[bytes], None]

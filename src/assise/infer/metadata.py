@@ -16,7 +16,8 @@ class SourceIndex:
     """An index of MongoDB.
 
     `keys` are paths, each with 1, -1 or the name of a kind of index such as `text`. `ttl_s` is the
-    number of seconds after which a document is deleted.
+    number of seconds after which a document is deleted. A text index has the weights of paths, and a
+    language.
     """
 
     name: str
@@ -25,8 +26,9 @@ class SourceIndex:
     is_sparse: bool = False
     partial: JsonMapping = field(default_factory=dict)
     ttl_s: int | None = None
-    weights: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
     collation: str = ""
+    language: str = ""
 
     @property
     def kinds(self) -> set[str]:
@@ -120,9 +122,14 @@ def _read_index(found: object) -> SourceIndex | None:
         found.get("sparse") is True,
         _inside(found, "partialFilterExpression"),
         int(ttl) if isinstance(ttl, int | float) and 0 <= ttl < 2**40 else None,
-        tuple(map(str, weights)),
+        {str(path): _read_weight(weight) for path, weight in weights.items()},
         f"{locale}, strength {strength}" if locale not in {"", "simple"} else "",
+        str(found.get("default_language", "english")),
     )
+
+
+def _read_weight(weight: object) -> float:
+    return float(weight) if isinstance(weight, int | float) else 1
 
 
 def _read_way(way: object) -> int | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from itertools import takewhile
@@ -64,6 +65,8 @@ def snake_case(text: str) -> str:
     ['full_name', 'http_server', 'image_urls', 'unit_price']
     >>> [snake_case(text) for text in ("__v", "Straße", "2fa", "")]
     ['__v', 'straße', '_2fa', 'empty']
+    >>> [snake_case(text) for text in ("€€€", "_", "...", "\u200b")]
+    ['euro_sign', '_', 'full_stop', 'zero_width_space']
     """
     if not text:
         return "empty"
@@ -76,7 +79,13 @@ def snake_case(text: str) -> str:
     trailing = "_" if inner and name.endswith("_") else ""
     words = filter(None, inner.replace("_", _GAP).split(_GAP))
     name = leading + "_".join(words) + trailing
-    return ("_" + name if name[:1].isdigit() else name) or "_"
+    return ("_" + name if name[:1].isdigit() else name) or _name_sign(text)
+
+
+def _name_sign(text: str) -> str:
+    """The name of the first sign of a text without letters and digits."""
+    name = unicodedata.name(text[0], "sign")
+    return re.sub("[^a-z0-9]+", "_", name.lower())
 
 
 _PARSE_POINTER = "_p_"

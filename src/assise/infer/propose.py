@@ -111,6 +111,7 @@ def propose(
     relations.add_indexes(tables, metadata, composites, has_parser=has_parser)
     relations.add_defaults()
     relations.add_references(references)
+    relations.add_repeated(joins)
     relations.add_child_keys(joins, references)
     whole = {collection: each.is_whole for collection, each in joins.items()}
     relations.add_composites(composites, find_composites(composites, whole))

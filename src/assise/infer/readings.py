@@ -22,6 +22,7 @@ from assise.infer.tree import (
     OTHER_ISO,
     OTHER_UUID,
     UUID_TEXT,
+    VAST,
     WIDE,
     PathProfile,
 )
@@ -39,6 +40,9 @@ LEAST_HELD = 90
 
 MANY = 1_000
 """Whole doubles from which on a field that is no id is one of integers."""
+
+FEW = 10
+"""Whole doubles up to which they are taken for integers of 64 bits."""
 
 _MEASURES = frozenset(
     "amount average balance budget cost discount distance duration fee height lat latitude length"
@@ -91,12 +95,17 @@ def _is_certain(path: PathProfile, count: int) -> bool:
 
 
 def choose_whole(path: PathProfile) -> ColumnChoice | None:
-    """The column of integers for numbers of which some are doubles, and all are whole."""
+    """The column of integers for numbers of which some are doubles, and all are whole.
+
+    Few values say little of how large others are.
+    """
     doubles = path.kinds.get("double", 0)
     ints = sum(path.kinds.get(kind, 0) for kind in INTS)
-    if not doubles or path.forms[FRACTION] or doubles + ints < path.set_values:
+    is_whole = not path.forms[FRACTION] and doubles + ints == path.set_values
+    if not doubles or not is_whole:
         return None
-    is_wide = path.forms[WIDE] or "int64" in path.kinds
+    is_wide = path.forms[WIDE] + path.forms[VAST] or path.set_values < FEW
+    is_wide = is_wide or "int64" in path.kinds
     home = "double" if doubles >= ints else "int"
     said = "all whole"
     return ColumnChoice("int8" if is_wide else "int4", home, NUMBERS, path.set_values, said)

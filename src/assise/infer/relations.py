@@ -9,7 +9,7 @@ from assise.documents.kinds import DOUBLE
 from assise.infer.composites import Composite, Composites, Matched
 from assise.infer.evidence import KEPT, READ
 from assise.infer.indexes import IndexFinder, Placed
-from assise.infer.joins import ELEMENT, OBJECT_IDS, POINTER, UUIDS, Joins, Path
+from assise.infer.joins import ELEMENT, POINTER, Joins, Path, is_own_id
 from assise.infer.metadata import Metadata
 from assise.infer.readings import FAMILIES, ColumnChoice
 from assise.infer.references import Match, Matches, choose_match
@@ -20,9 +20,6 @@ from assise.types.table import element_type, is_array
 from assise.wording import count_of
 
 _INTS = frozenset({"int4", "int8"})
-_ID_FORMS = {"objectid": OBJECT_IDS.kind, "uuid": UUIDS.kind}
-"""The kind of a column of ids -> the form of its values."""
-
 _TEXT_KINDS = frozenset({"string", "objectid"})
 
 _NEW_KEY = "gen_random_uuid()"
@@ -155,13 +152,27 @@ class Relations:
                 self._refer(place, found[0])
                 self._suggest_child(place, found[0])
 
+    def add_repeated(self, joins: Mapping[str, Joins]) -> None:
+        """Say where values of keys are there more than once: what migrate will do with them."""
+        for collection, found in joins.items():
+            for name, ids in found.ids.items():
+                place = self.places.get((collection, (name,)))
+                count = len(ids.numbers) - len({*ids.numbers})
+                if not count or place is None:
+                    continue
+                is_key = (place.column,) == self.tables[place.table].primary_key
+                made = "their documents are rejects" if is_key else "a plain index is made"
+                looked_at = f"of {len(ids.numbers):,} values looked at {count:,}"
+                text = f"{looked_at} {'repeats' if count == 1 else 'repeat'} others: {made}"
+                self._remark(place.table, place.column, text)
+
     def add_child_keys(self, joins: Mapping[str, Joins], matches: Matches) -> None:
         """Make the `_id`s of elements unique keys, where each is an id of its own."""
         for (collection, path), place in self.places.items():
-            is_of_element = path[-2:] == (ELEMENT, "_id")
-            if not is_of_element or not place.is_full or (collection, path) in matches:
+            if not is_own_id(path) or not place.is_full or (collection, path) in matches:
                 continue
-            numbers = joins[collection].samples.get((path, _ID_FORMS.get(place.kind, "")), ())
+            samples = joins[collection].samples.items()
+            numbers = [each for (at, _), found in samples if at == path for each in found]
             if numbers and len({*numbers}) == len(numbers):
                 self._ask(place, unique=True)
                 looked_at = count_of(len(numbers), "id")

@@ -236,18 +236,19 @@ class CollectionReader:
         takes longer than all else here.
         """
         collection, level = self.collection, self.collection.read_concern.document
+        preference = collection.read_preference
         command = {"find": self.facts.name, "filter": self._match(condition), "batchSize": count}
         command |= self._options_for(condition) | more
         found = collection.database.command(
             command | ({"readConcern": level} if level else {}),
             codec_options=_RAW,
-            read_preference=collection.read_preference,
+            read_preference=preference,
         )
         reply = read_reply(bytes(found["cursor"].raw))
         if reply is None or not reply.cursor:
             return reply
         kill = {"killCursors": self.facts.name, "cursors": [Int64(reply.cursor)]}
-        collection.database.command(kill, check=False)
+        collection.database.command(kill, check=False, read_preference=preference)
         return None
 
     def _walk(self, condition: bytes, every: int = 1) -> Iterator[tuple[RawId, int]]:

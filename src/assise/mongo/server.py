@@ -24,6 +24,7 @@ from assise.mongo.source import (
     Sample,
     SourceOptions,
     Survey,
+    describe_queries,
 )
 
 
@@ -73,8 +74,7 @@ class Server:
     @property
     def notes(self) -> tuple[str, ...]:
         """Return the queries that leave documents out."""
-        queries = self._options.queries
-        return tuple(f"of {name} only what {query} matches" for name, query in queries.items())
+        return describe_queries(self._options.queries)
 
     def read_metadata(self, collection: str) -> str | None:
         """Return options and indexes of a collection, or the definition of a view, as JSON."""

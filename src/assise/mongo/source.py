@@ -192,6 +192,11 @@ def is_mongodb_url(text: str) -> bool:
     return text.lower().startswith(("mongodb://", "mongodb+srv://"))
 
 
+def describe_queries(queries: Mapping[str, str]) -> tuple[str, ...]:
+    """Say of each collection with a query that not all of its documents are read."""
+    return tuple(f"of {name} only what {query} matches" for name, query in queries.items())
+
+
 def choose_database(names: Sequence[str], options: SourceOptions, *, address: str) -> str:
     """Return the database to read, of those that a source holds, at least one.
 

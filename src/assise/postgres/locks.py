@@ -26,6 +26,20 @@ def wait(connection: Connection, key: str, *, patience_s: int) -> bool:
     return is_free
 
 
+def ask(connection: Connection, key: str, *, patience_s: float) -> bool:
+    """Take a lock; whether it was free in time.
+
+    It is asked for again and again: a statement that waited for it would hold a snapshot, which
+    CREATE INDEX CONCURRENTLY of the lock's holder waits for in turn.
+    """
+    deadline = monotonic() + patience_s
+    while not connection.scalar(QUERIES["try_lock"], {"key": key}):
+        if monotonic() > deadline:
+            return False
+        sleep(PAUSE_S)
+    return True
+
+
 def share(connection: Connection, key: str) -> None:
     """Take a lock together with others that share it."""
     connection.execute(QUERIES["lock_shared"], {"key": key})
@@ -45,17 +59,11 @@ def is_held_by(connection: Connection, pid: int, key: str) -> bool:
 def hold(connection: Connection, key: str, *, patience_s: float) -> Iterator[None]:
     """Hold a lock for a while.
 
-    It is asked for again and again: a statement that waited for it would hold a snapshot, which
-    CREATE INDEX CONCURRENTLY of the lock's holder waits for in turn.
-
     Raises:
         BusyError: another session had it all the time.
     """
-    deadline = monotonic() + patience_s
-    while not connection.scalar(QUERIES["try_lock"], {"key": key}):
-        if monotonic() > deadline:
-            raise BusyError(f"{connection.target}: another session holds the lock {key!r}")
-        sleep(PAUSE_S)
+    if not ask(connection, key, patience_s=patience_s):
+        raise BusyError(f"{connection.target}: another session holds the lock {key!r}")
     try:
         yield
     finally:

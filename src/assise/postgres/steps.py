@@ -8,9 +8,11 @@ waited for a second in a deadlock is ended by the server. So it is the step that
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from threading import Event, Thread
 from time import sleep
 
 from assise.errors import BusyError, SerializationError, TargetError
@@ -25,6 +27,9 @@ SHARED_TRIES = 3
 """How many times as often a step is tried that locks several tables, as it waits less."""
 
 _UNTIES = re.compile(r"\bDROP\s+(CONSTRAINT|TABLE)\b", re.IGNORECASE)
+
+SHOWN = 5
+"""Sessions that are named."""
 
 Note = Callable[[], None]
 """Writes what is known of a step, in the step's transaction or beside it."""
@@ -41,6 +46,10 @@ class _Holder:
         """The session in words."""
         program = f" ({self.program})" if self.program else ""
         return f"process {self.pid}{program}, open for {self.age or '0'}: {self.statement}"
+
+
+def _describe(holders: Sequence[_Holder]) -> list[str]:
+    return [holder.describe() for holder in holders[:SHOWN]]
 
 
 @dataclass(frozen=True)
@@ -80,20 +89,43 @@ class Runner:
         """Run a statement that no transaction may be around; notes go before and behind it.
 
         An `index` that a killed or failed CREATE INDEX CONCURRENTLY has left invalid is dropped
-        first. Such a statement waits for all transactions that are older: it has no timeout.
+        first. Such a statement waits for all transactions that are older: it has no timeout. For
+        whom it waits is told.
         """
         begin()
         state = self.connection.scalar(QUERIES["index_state"], {"index": index}) if index else None
         if state is not True:
-            self._drop_invalid(index)
             try:
-                self.try_again(lambda: self._execute(statement), ())
+                with self._tell_of_waiting():
+                    self.try_again(lambda: self._execute(statement, index), ())
             except TargetError:
                 self._drop_invalid(index)
                 raise
         end()
 
-    def _execute(self, statement: str) -> None:
+    @contextmanager
+    def _tell_of_waiting(self) -> Iterator[None]:
+        """Tell for whom the block waits, once it has run for as long as other steps wait."""
+        pid, is_over = self.connection.scalar("SELECT pg_backend_pid()"), Event()
+
+        def look() -> None:
+            while not is_over.wait(self.lock_timeout_s):
+                with suppress(TargetError), self.connection.another() as session:
+                    found = session.fetch(_Holder, QUERIES["blockers"], {"pid": pid})
+                    if found and not is_over.is_set():
+                        self.log("; ".join(["waiting for a lock", *_describe(found)]))
+                        return
+
+        looking = Thread(target=look, daemon=True)
+        looking.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            looking.join()
+
+    def _execute(self, statement: str, index: str) -> None:
+        self._drop_invalid(index)
         self.connection.execute(statement)
 
     def _drop_invalid(self, index: str) -> None:
@@ -128,7 +160,7 @@ class Runner:
     def _find_holders(self, tables: Sequence[str] | None) -> list[str]:
         parameters = {"tables": None if tables is None else [*tables]}
         found = self.connection.fetch(_Holder, QUERIES["holders"], parameters)
-        return [holder.describe() for holder in found[:5]]
+        return _describe(found)
 
     def run_batches(
         self,

@@ -120,9 +120,13 @@ def check_files(revisions: Sequence[Revision], noted: Sequence[Noted]) -> None:
                 remedy="Put it back, from version control or from assise.revision.text.",
             )
         if found.sha256 != each.sha256:
+            remedy = "Put it back, and write the change into a new revision."
+            if not each.is_done:
+                remedy = (
+                    "`assise schema revert` takes back what was done of it; then apply this file."
+                )
             raise ChangedError(
-                f"{found.file} was edited after it began in this database",
-                remedy="Put it back, and write the change into a new revision.",
+                f"{found.file} was edited after it began in this database", remedy=remedy
             )
 
 

@@ -413,7 +413,8 @@ class RevisionVerbs:
                 raise UsageError(
                     f"{connection.target} knows of no revision", remedy="There is nothing to do."
                 )
-            check_files(read_folder(self.folder), noted)
+            # What was not done to its end is taken back as it began, however its file was corrected.
+            check_files(read_folder(self.folder), noted if noted[-1].is_done else noted[:-1])
             revision = read_noted(noted[-1])
             if dry_run:
                 texts = [block.text for block in revision.down]

@@ -65,7 +65,6 @@ def list_statements(
         *create_born(manifest, schema),
         *(text for _, text in add_foreign_keys(layout, schema)),
         *access_script(manifest, schema),
-        *(each.create for each in list_cache_objects(manifest, schema)),
         *(each.sql for each in lessen(list_objects(manifest, schema), lesser)),
         *set_comments(find_comments(manifest), schema),
         *texts,
@@ -80,7 +79,16 @@ def script(
     lesser: Mapping[str, Lesser] = NOTHING,
 ) -> str:
     """What a load creates, as one text of SQL; arguments as of `list_statements`."""
-    statements = list_statements(manifest, schema, texts, lesser=lesser)
+    return _join(list_statements(manifest, schema, texts, lesser=lesser))
+
+
+def script_all(manifest: Manifest, schema: str, texts: Sequence[str] = ()) -> str:
+    """The same, with what the cache needs, which no revision owns."""
+    cached = [each.create for each in list_cache_objects(manifest, schema)]
+    return _join([*list_statements(manifest, schema, texts), *cached])
+
+
+def _join(statements: Sequence[str]) -> str:
     return "\n\n".join(f"{statement};" for statement in statements) + "\n"
 
 

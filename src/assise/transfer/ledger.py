@@ -231,7 +231,7 @@ def lock(connection: Connection, name: str, *, log: Log) -> None:
     """
     busy = f"another process is at work on {name!r} in {connection.target}"
     for patience_s in (1, 9):
-        is_first = locks.wait(connection, _leader_key(name), patience_s=patience_s)
+        is_first = locks.ask(connection, _leader_key(name), patience_s=patience_s)
         if is_first and locks.wait(connection, _workers_key(name), patience_s=patience_s):
             locks.release(connection, _workers_key(name))
             return

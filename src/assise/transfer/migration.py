@@ -256,6 +256,7 @@ def load(
                         workspace.log(f"{count_of(count, 'comment')} changed in place")
                 _prepare_again(workspace, connection, found, source)
             report = Report(source.address, connection.target, was_done=found.is_finished)
+            report.queries = found.options.queries
             found = add_woven(workspace, connection, load=found, manifest=manifest)
             report.collections = load_source(
                 connection, found, source, workers, log=workspace.log, progress=workspace.progress
@@ -307,6 +308,7 @@ def _verify(
     )
     workers.rest()
     report = Report(source.address, connection.target, was_done=True, sample=sample)
+    report.queries = load.options.queries
     finished = list_measured(connection, load, source)
     for name, each in found.items():
         collection = CollectionReport(name)

@@ -274,15 +274,15 @@ class _Work:
     def _make(self, task: _Task, session: Connection) -> Finding | None:
         """Make an object; what its rows do not fulfil, or it cannot compute with, is a finding.
 
-        A default reads no rows: what cannot be computed there is an error of the manifest. Any
-        other error names the object; those that are made stay.
+        What cannot be computed without rows, such as a default or a literal in a check, is an error
+        of the manifest. Any other error names the object; those that are made stay.
         """
         try:
             if task.is_beside(self.load):
                 return self._try_beside(task, session)
             return self._try(task, session)
         except ComputationError as error:
-            if task.object.kind == "default":
+            if task.object.kind == "default" or _fails_without_rows(session, task.object):
                 raise _refused(task.object, error) from error
             words = error.message.removeprefix(f"{session.target}: ")
             return self._give_up(session, task, f"it was not made: {words}")
@@ -447,6 +447,15 @@ class _Work:
             raise
         except RefusedError as error:
             raise _refused(task.object, error) from error
+
+
+def _fails_without_rows(session: Connection, each: Object) -> bool:
+    """Whether the expression of an object cannot be read, whatever the rows are."""
+    try:
+        session.execute(f"EXPLAIN {each.broken.count}" if each.broken.count else "SELECT")
+    except ComputationError:
+        return True
+    return False
 
 
 def _no_more() -> None:

@@ -216,8 +216,9 @@ class Report:
     """Source, target (without its password), seconds in all, and the collections.
 
     `was_done` says that nothing was left to load, `sample` how many documents of each collection
-    were verified, when not all were. `findings` are what rows do not fulfil of the manifest,
-    `misfits` columns that do not hold their values.
+    were verified, when not all were, and `queries` what left out documents of a collection.
+    `findings` are what rows do not fulfil of the manifest, `misfits` columns that do not hold their
+    values.
     """
 
     source: str
@@ -226,6 +227,7 @@ class Report:
     collections: list[CollectionReport] = field(default_factory=list)
     was_done: bool = False
     sample: int | None = None
+    queries: Mapping[str, str] = field(default_factory=dict)
     misfits: list[Misfit] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -274,6 +276,7 @@ class Report:
             "rejected": self.rejected,
             "verified": vars(self.verified) if self.verified else None,
             **({"sample": self.sample} if self.sample else {}),
+            **({"queries": self.queries} if self.queries else {}),
             "collections": [collection.as_json() for collection in self.collections],
             **({"misfits": [each.as_json() for each in self.misfits]} if self.misfits else {}),
             **({"findings": [each.as_json() for each in self.findings]} if self.findings else {}),

@@ -241,6 +241,12 @@ ORDER BY 1, 2, 3
 -- Whether an index is valid; no row where there is none.
 SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%(index)s)
 
+-- blockers --
+-- For whom a session waits, as in holders.
+SELECT DISTINCT pid, application_name::text AS program, coalesce(date_trunc('second', clock_timestamp() - xact_start)::text, '') AS age,
+    left(regexp_replace(coalesce(query, ''), '\s+', ' ', 'g'), 80) AS statement
+FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(%(pid)s)) ORDER BY pid
+
 -- holders --
 -- Who has locks on these tables, or on any of users, or waits for them: process, program, how long its transaction is open, and its last statement.
 SELECT DISTINCT pid, application_name::text AS program, coalesce(date_trunc('second', clock_timestamp() - xact_start)::text, '') AS age,
