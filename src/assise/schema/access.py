@@ -135,7 +135,9 @@ class AccessRules:
                 texts.append(f"{column} = {quote_setting(condition.setting, kind)}")
             else:
                 function = quote_table(self.schema, groups_name(condition.groups))
-                kind = list_columns(condition.groups.table, self.manifest.tables)[condition.groups.group]
+                kind = list_columns(condition.groups.table, self.manifest.tables)[
+                    condition.groups.group
+                ]
                 texts.append(f"{column} = any ((select {function}())::{kind}[])")
         return " or ".join(texts) or "false"
 
@@ -235,7 +237,9 @@ class AccessRules:
                 f" WHERE m.{quote(members.user)} = {quote_setting('user', user)}"
                 f"{self.live(members.table, 'm')}"
             )
-            language, arguments = ("plpgsql", f"OUT _groups {group}[]") if self.is_forced else ("sql", "")
+            language, arguments = (
+                ("plpgsql", f"OUT _groups {group}[]") if self.is_forced else ("sql", "")
+            )
             head = f"RETURNS {group}[] LANGUAGE {language} STABLE SECURITY DEFINER"
             body = f"SELECT array({body})"
             if self.is_forced:
