@@ -18,6 +18,7 @@ const EMPTY: u64 = 515;
 const FRACTION: u64 = 516;
 const WIDE: u64 = 517;
 const VAST: u64 = 518;
+const WORDS: u64 = 519;
 const ISO: u64 = 520;
 const ISO_MS: u64 = 521;
 const OTHER_ISO: u64 = 522;
@@ -486,6 +487,7 @@ fn find_form(text: &[u8]) -> Option<u64> {
         36 if read_uuid(text).is_some() => {
             return Some(if is_lower() { UUID_TEXT } else { OTHER_UUID });
         }
+        29 | 30 if is_in_words(text) => return Some(WORDS),
         size if size > LONGEST_LOOK => return None,
         _ => {}
     }
@@ -495,6 +497,13 @@ fn find_form(text: &[u8]) -> Option<u64> {
         3 if text.ends_with(b"Z") => ISO_MS,
         _ => OTHER_ISO,
     })
+}
+
+/// Whether a text is a moment in words, as Twitter or RFC 9110 writes it, by its outline.
+fn is_in_words(text: &[u8]) -> bool {
+    const DAYS: [&[u8]; 7] = [b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"];
+    let (comma, first, second) = if text.len() == 29 { (b',', 19, 22) } else { (b' ', 13, 16) };
+    DAYS.contains(&&text[..3]) && text[3] == comma && text[first] == b':' && text[second] == b':'
 }
 
 /// What a double is, unless it is an integer of 32 bits.

@@ -26,6 +26,7 @@ from assise.infer.tree import (
     UUID_TEXT,
     VAST,
     WIDE,
+    WORDS,
 )
 from assise.manifest.read import parse_manifest
 from assise.manifest.write import dump_manifest
@@ -66,6 +67,11 @@ def write_field(make: Make, count: int, key: str) -> list[Document]:
     [
         ("", NO_TEXT),
         ("2024-02-29", DAY),
+        ("Wed Aug 27 13:08:45 +0000 2008", WORDS),
+        ("Wed, 27 Aug 2008 13:08:45 GMT", WORDS),
+        ("Wet Aug 27 13:08:45 +0000 2008", 0),
+        ("Wed Aug 27 13:08.45 +0000 2008", 0),
+        ("Wed; 27 Aug 2008 13:08:45 GMT", 0),
         ("2023-02-29", 0),
         ("2024-03-01T10:00:00Z", ISO),
         ("2024-03-01T10:00:00.000Z", ISO_MS),
@@ -216,6 +222,21 @@ def test_whole_doubles_in_arrays_are_counted_one_by_one(
 ) -> None:
     lines = infer(tmp_path, docs=write_field(lambda n: [float(n)] * size, count, "visits"))
     assert [found for found in lines if found.startswith(line)], lines
+
+
+@pytest.mark.parametrize(
+    "moment", ["Wed Aug 27 13:08:45 +0000 2008", "Wed, 27 Aug 2008 13:08:45 GMT"]
+)
+def test_moments_in_words_are_told_with_the_cast_that_reads_them(
+    tmp_path: Path, moment: str, query: Callable[..., list[tuple[object, ...]]]
+) -> None:
+    lines = infer(tmp_path, docs=write_field(lambda _: moment, 200, "seenAt"))
+    said = "seen_at: {type: text, from: seenAt}  # string; moments in words, which a cast to timestamptz reads"
+    assert [line for line in lines if line.startswith(said)]
+    (tmp_path / "b").mkdir()
+    lines = infer(tmp_path / "b", docs=write_field(lambda n: moment[: 27 - n % 9], 200, "seenAt"))
+    assert not [line for line in lines if "in words" in line]
+    assert query("SELECT %s::timestamptz = '2008-08-27T13:08:45Z'", (moment,)) == [(True,)]
 
 
 def test_few_whole_doubles_may_be_larger_tomorrow(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from assise.infer.readings import (
     is_whole_by_name,
     list_joins,
 )
-from assise.infer.tree import EMPTY, FRACTION, MAP_KEYS, VAST, PathProfile, merge_paths
+from assise.infer.tree import EMPTY, FRACTION, MAP_KEYS, VAST, WORDS, PathProfile, merge_paths
 from assise.infer.walk import FLATTENED_LEVELS
 from assise.manifest.paths import format_path
 from assise.types.table import PROPOSED, TYPES
@@ -154,8 +154,8 @@ class Finder:
             self._note_map(keys)
         evidence = column_evidence(path, choice, rows=rows.total, row=rows.name)
         evidence = self._say_more(evidence, path, keys, choice)
-        if lost := _say_lost(path, rows.beside):
-            evidence = f"{evidence}; {lost}"
+        for more in (_say_lost(path, rows.beside), _say_words(path)):
+            evidence = f"{evidence}; {more}" if more else evidence
         held = sum(path.kinds.get(kind, 0) for kind in choice.held)
         held = held if choice.values < 0 else choice.values
         is_pure = held == path.set_values
@@ -350,6 +350,13 @@ def _say_reading(
     wanted = f'"{whole.type}{brackets}"' if brackets else whole.type
     kind = ", kind: double" if whole.kind == "double" else ""
     return f"all whole: {{type: {wanted}, from: {format_path(keys)}{kind}}} holds them"
+
+
+def _say_words(path: PathProfile) -> str:
+    """What is said of moments in words, which no column reads, though PostgreSQL's cast does."""
+    if not path.forms[WORDS] or 100 * path.forms[WORDS] < 99 * path.set_values:
+        return ""
+    return "moments in words, which a cast to timestamptz reads"
 
 
 def _say_lost(path: PathProfile, beside: Mapping[str, PathProfile]) -> str:

@@ -25,6 +25,7 @@ from assise.infer.tree import (
     UUID_TEXT,
     VAST,
     WIDE,
+    WORDS,
 )
 from assise.types.iso import parse_day, parse_moment
 
@@ -33,6 +34,7 @@ Collect = Callable[[int], None]
 
 _HEX = re.compile(rb"[0-9a-fA-F]{24}").fullmatch
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}").fullmatch
+_DAYS = frozenset({b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat", b"Sun"})
 SHORT = frozenset({1, 11, *range(21, 38)})
 """Bytes, with the NUL behind them, of the texts that look like something."""
 
@@ -51,6 +53,8 @@ def find_form(text: bytes) -> int:
         return HEX if text == text.lower() else OTHER_HEX
     if size == 36 and _UUID(text):
         return UUID_TEXT if text == text.lower() else OTHER_UUID
+    if size in {29, 30} and _is_in_words(text):
+        return WORDS
     if text[10:11] != b"T" or not text.isascii():
         return 0
     found = parse_moment(text.decode())
@@ -59,6 +63,13 @@ def find_form(text: bytes) -> int:
     if text[-1:] != b"Z":
         return OTHER_ISO
     return {0: ISO, 3: ISO_MS}.get(len(found[1]), OTHER_ISO)
+
+
+def _is_in_words(text: bytes) -> bool:
+    """Whether a text is a moment in words, as Twitter or RFC 9110 writes it, by its outline."""
+    comma, first, second = (b",", 19, 22) if len(text) == 29 else (b" ", 13, 16)
+    marks = text[3:4], text[first : first + 1], text[second : second + 1]
+    return text[:3] in _DAYS and marks == (comma, b":", b":")
 
 
 def find_double(value: float) -> int:

@@ -22,11 +22,14 @@ EMPTY, FRACTION, WIDE, VAST = 515, 516, 517, 518
 """Codes: empty arrays; of doubles those that are no integer of 64 bits, and of others those of more
 than 32 bits and those from 2^53 on, where doubles have lost digits."""
 
+WORDS = 519
+"""Code of texts such as `Wed Aug 27 13:08:45 +0000 2008` and `Wed, 27 Aug 2008 13:08:45 GMT`."""
+
 ISO, ISO_MS, OTHER_ISO, DAY, HEX, OTHER_HEX, UUID_TEXT, OTHER_UUID, NO_TEXT = range(520, 529)
 """Codes of texts: moments in UTC with whole seconds, with milliseconds, and others; days; 24 hex
 digits and UUIDs, in lower case or not; and the empty text."""
 
-_FORMS = frozenset({EMPTY, FRACTION, WIDE, VAST, *range(ISO, NO_TEXT + 1)})
+_FORMS = frozenset({EMPTY, FRACTION, WIDE, VAST, WORDS, *range(ISO, NO_TEXT + 1)})
 
 MAP_KEYS = 100
 """A document below the root with more distinct keys is a map: its keys are data."""
