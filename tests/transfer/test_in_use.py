@@ -149,6 +149,19 @@ def test_what_a_kill_has_left_goes_where_rows_break_it_by_then(
     assert query(MADE) == [("users_age_idx", True), ("users_name_key", True)]
 
 
+def test_columns_with_signs_of_sql_in_their_names_get_all_that_others_get(
+    project: Project, dump: Path, query: Query
+) -> None:
+    odd = """'A "(b) NOT VALID': {type: text, from: name"""
+    project.path.write_text(MANIFEST.replace("name: text", f"{odd}}}"))
+    project.migrate(dump, confirm=confirm)
+    project.path.write_text(
+        MANIFEST.replace("name: text", f"{odd}, unique: true, not_null: true}}")
+    )
+    assert project.load().findings == []
+    assert query(MADE) == [('users_A "(b) NOT VALID_key', True)]
+
+
 @pytest.mark.parametrize("is_broken", [False, True])
 @pytest.mark.parametrize(
     ("name", "key", "theirs"),

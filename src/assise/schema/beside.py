@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from assise.schema.catalog import CatalogItem
 from assise.schema.planned import PlannedStep, quote_again
 
+_COLUMNS = r"""\((?:[^()"]|"[^"]*")*\)"""
 _KEY = re.compile(
-    r"(UNIQUE|PRIMARY KEY)( NULLS NOT DISTINCT)? (\([^()]*\))( INCLUDE \([^()]*\))?(.*)"
+    rf"(UNIQUE|PRIMARY KEY)( NULLS NOT DISTINCT)? ({_COLUMNS})( INCLUDE {_COLUMNS})?(.*)"
 )
 
 
