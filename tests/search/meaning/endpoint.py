@@ -19,7 +19,7 @@ class Endpoint:
     """What it was asked, and the answers that it gives before it gives vectors.
 
     An answer is a status with headers. `longest` is the number of texts that it takes at once;
-    `cut` components are left out of each vector. `says` is what it answers in place of vectors. With
+    `cut` components are left out of each vector, and `left_out` vectors of the answer. `says` is what it answers in place of vectors. With
     `drips` it sends what it says byte by byte, a tenth of a second apart: its headers, or its body.
     """
 
@@ -29,6 +29,7 @@ class Endpoint:
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     longest: int = 1_000
     cut: int = 0
+    left_out: int = 0
     says: bytes | None = None
     drips: Literal["headers", "body"] | None = None
 
@@ -48,6 +49,7 @@ def serve_endpoint() -> Iterator[Endpoint]:
                 status = 400
             vectors = [[*embed_text(text)][endpoint.cut :] for text in body["input"]]
             data = [{"index": n, "embedding": each} for n, each in enumerate(vectors)]
+            data = data[endpoint.left_out :]
             answer: object = {"object": "list", "data": data[::-1], "model": body["model"]}
             if status != 200:
                 answer = {"error": {"message": "too many tokens", "type": "test"}}

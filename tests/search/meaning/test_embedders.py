@@ -23,7 +23,7 @@ from tests.search.meaning.words import DIMENSIONS, embed_text
 from assise.errors import EmbedderError
 from assise.extras import locate
 from assise.manifest.sections.embedding import Meaning, NamedEmbedder, ServerModel
-from assise.search.meaning.choose import describe_embedder
+from assise.search.meaning.choose import describe_cost, describe_embedder
 from assise.search.meaning.embedder import Embedder, Purpose, measure_scale, multiply
 from assise.search.meaning.local import WEIGHTS, LocalEmbedder, check_processor
 from assise.search.meaning.onnx import OnnxEmbedder
@@ -227,6 +227,33 @@ def test_vectors_of_another_length_are_refused(endpoint: Endpoint, asked: Served
     endpoint.cut = 1
     with pytest.raises(EmbedderError, match="1 vectors of 23 dimensions for 1 texts, not of 24"):
         asked.embed(["one"], "query")
+
+
+def test_an_answer_to_half_of_the_texts_is_refused(
+    endpoint: Endpoint, asked: ServedEmbedder
+) -> None:
+    endpoint.left_out = 2
+    with pytest.raises(EmbedderError, match="2 vectors of 24 dimensions for 4 texts"):
+        asked.embed(["one", "two", "three", "four"], "passage")
+    endpoint.left_out = 0
+    assert len(asked.embed(["one", "two", "three", "four"], "passage")) == 4
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens", "says"),
+    [
+        ("text-embedding-ada-002", 25_000_000, ", for about $2.50"),
+        ("text-embedding-3-small", 1_000_000, ", for about $0.02"),
+        ("text-embedding-3-large", 10, ", for about $0.01"),
+        ("theirs", 25_000_000, ""),
+    ],
+)
+def test_what_a_call_costs_is_said_before_it(model: str, tokens: int, says: str) -> None:
+    server = ServerModel(base_url="https://api.example.org/v1", model=model, dimensions=24)
+    said = describe_cost(ServedEmbedder(server), 1_000, tokens)
+    assert said == (
+        f"1,000 texts of about {tokens:,} tokens go to api.example.org, to be embedded by {model}{says}"
+    )
 
 
 @pytest.mark.parametrize("status", [301, 307, 308])
