@@ -2,6 +2,7 @@
 
     python benchmarks/load.py [--messages 400000] [--users 10000] [--runs 5] [--workers N]
     python benchmarks/load.py --profile [--messages 400000] [--users 10000] [--runs 5]
+    python benchmarks/load.py --burn [--messages 400000] [--users 10000] [--runs 5]
 
 The sources are messages of 450 bytes and Devora (examples/devora). A table is printed and written
 to benchmarks/results.md: seconds (medians) of the stage, as its report says, and of the whole
@@ -11,6 +12,9 @@ time and the losses of a script by hand (benchmarks/naive.py). Of infer there is
 
 With `--profile` one process loads chunk by chunk, and prints what each part takes of the processor,
 the server's parts too (Linux alone): a machine that does other things changes that the least.
+
+With `--burn` a process keeps one core busy, and commands with one worker and with two take turns
+(Linux alone).
 """
 
 from __future__ import annotations
@@ -363,6 +367,47 @@ def compare(folder: Path, source: Path, *, runs: int, workers: int) -> list[str]
     return [*lines, "", way, losses, ""]
 
 
+@contextmanager
+def burn() -> Iterator[None]:
+    """Keep one core busy while the block runs."""
+    core = min(os.sched_getaffinity(0))
+    program = f"import os\nos.sched_setaffinity(0, [{core}])\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", program]) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def compare_workers(folder: Path, source: Path, *, runs: int) -> list[str]:
+    """Return the lines of a table of one worker and two, while one core is busy."""
+    project = Project(folder)
+    project.write_manifest(project.infer(source))
+    commands = {"load": ["load", str(source), "--json"], "verify": ["verify", "--json"]}
+    found = {(name, workers): list[Run]() for name in commands for workers in (1, 2)}
+    try:
+        with burn():
+            for workers in [1, 2] * runs:
+                for name, command in commands.items():
+                    run = run_command(folder, *command, "--workers", str(workers))
+                    found[name, workers].append(run)
+                project.undo(confirm=lambda _: True)
+    finally:
+        project.embedded.stop()
+    lines = [
+        f"{source.name}: one core is busy",
+        "",
+        "| command | one worker, s | two, s | how much quicker two are |",
+        "|---|--:|--:|--:|",
+    ]
+    for name in commands:
+        one, two = found[name, 1], found[name, 2]
+        seconds = [statistics.median(run.command for run in each) for each in (one, two)]
+        cells = [f"{each:.2f}" for each in (*seconds, find_ratio(one, two, "command"))]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
 def find_ratio(base: list[Run], found: list[Run], what: Literal["stage", "command"]) -> float:
     """Return the median over the runs of how much quicker a step is than the base.
 
@@ -382,11 +427,14 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--burn", action="store_true")
     given = parser.parse_args()
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}"
     setup = f"medians of {given.runs}, {given.workers} workers, their start included"
     if given.profile:
         setup = f"processor time, one worker, the least of {given.runs}"
+    if given.burn:
+        setup = f"medians of {given.runs}, by the clock, start included"
     text = [f"`make bench` on {machine}: {setup}.", ""]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -397,10 +445,12 @@ def main() -> None:
         for source in (messages, devora):
             if given.profile:
                 text += profile(source.parent, source, runs=given.runs)
+            elif given.burn:
+                text += compare_workers(source.parent, source, runs=given.runs)
             else:
                 text += compare(source.parent, source, runs=given.runs, workers=given.workers)
     print("\n".join(text))
-    if not given.profile:
+    if not (given.profile or given.burn):
         write_section("Load, verify and infer", text)
 
 

@@ -156,3 +156,17 @@ def count(session: Session, table: str) -> int:
 
 def counts(session: Session) -> dict[str, int]:
     return {table: count(session, table) for table in RULES}
+
+
+def list_queries(conninfo: str, statement: str) -> list[str]:
+    """The queries that triggers run for a statement of a superuser, which is taken back."""
+    found: list[str] = []
+    with psycopg.connect(conninfo) as session:
+        session.execute(
+            "LOAD 'auto_explain'; SET auto_explain.log_nested_statements = on;"
+            " SET auto_explain.log_level = notice; SET auto_explain.log_min_duration = 0"
+        )
+        session.add_notice_handler(lambda notice: found.append(str(notice.message_primary)))
+        session.execute(statement.encode())
+        session.rollback()
+    return [text.partition("Query Text: ")[2] for text in found if statement not in text]

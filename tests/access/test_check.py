@@ -255,7 +255,7 @@ def test_explain_says_by_which_policies_a_user_sees_what(
     arguments += ["--to", str(ruled.workspace.to)]
     assert run(arguments) == 0
     out = capsys.readouterr().out
-    assert out.startswith("app_read select using (team = ANY (ARRAY( SELECT _groups_members")
+    assert out.startswith("app_read select using (team = ANY (( SELECT _memberships_members")
     assert out.endswith("sees 6 of 12 rows of docs: 0; 1; 4; 5; 8, …\n")
     assert run([*arguments, "--json"]) == 0
     shown: dict[str, Any] = json.loads(capsys.readouterr().out)

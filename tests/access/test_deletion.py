@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from tests.access.recycled import DELETED, SOFT, load_application, write_documents, write_manifest
-from tests.access.shop import Session, count, sign_in
+from tests.access.shop import Session, count, list_queries, sign_in
 from tests.dumps import confirm
 from tests.scenes.databases import Databases, Template
 
@@ -193,6 +193,13 @@ def run_beside(query: Query, session: Session, work: Callable[[], None]) -> thre
 
 
 INSERT = "INSERT INTO files (project_id, position) VALUES (2, {})"
+
+
+@pytest.mark.usefixtures("ruled")
+def test_a_child_of_a_live_parent_takes_one_query_beside_its_foreign_key(database: str) -> None:
+    copied, checked = list_queries(database, INSERT.format(7))
+    assert "deleted_at" in copied.partition(" FROM ")[0]
+    assert checked.startswith("SELECT 1 FROM ONLY")
 
 
 @pytest.mark.usefixtures("ruled")

@@ -16,6 +16,7 @@ from tests.access.shop import (
     USERS,
     count,
     counts,
+    list_queries,
     write_manifest,
     write_plain,
 )
@@ -128,6 +129,14 @@ def test_a_user_writes_its_own_rows_and_children_get_the_key(
         session.execute("INSERT INTO docs (id, team) VALUES (900, 'team 1')")
         with pytest.raises(psycopg.errors.ForeignKeyViolation):
             session.execute("INSERT INTO files (project_id, position) VALUES (901, 0)")
+
+
+@pytest.mark.usefixtures("ruled")
+def test_a_child_takes_one_query_beside_its_foreign_key(database: str) -> None:
+    insert = "INSERT INTO files (project_id, position) VALUES (1, 900)"
+    copied, checked = list_queries(database, insert)
+    assert copied.startswith('SELECT p."user_id"')
+    assert checked.startswith("SELECT 1 FROM ONLY")
 
 
 @pytest.mark.usefixtures("ruled")

@@ -195,7 +195,7 @@ def test_all_lies_in_the_schemas_of_the_tables(ruled: Project, query: Query, dat
         ("business", "_move__lines__files"),
         ("business", "projects_delete"),
         ("business", "projects_restore"),
-        ("core", "_groups_members__user_id__team"),
+        ("core", "_memberships_members__user_id__team"),
         ("core", "_move_business_files__projects"),
         ("core", "_move_business_projects__projects"),
         ("core", "projects_delete"),
@@ -244,11 +244,11 @@ GAPS = [
     ("CREATE VIEW seen AS SELECT * FROM business.docs", "view_around_rules", "seen"),
     (
         (
-            "CREATE FUNCTION business._groups_members__user_id__team() RETURNS int LANGUAGE sql"
+            "CREATE FUNCTION business._memberships_members__user_id__team() RETURNS int LANGUAGE sql"
             " SECURITY DEFINER AS 'SELECT 1'"
         ),
         "function_around_rules",
-        "business._groups_members__user_id__team()",
+        "business._memberships_members__user_id__team()",
     ),
     ("GRANT TRUNCATE ON business.docs TO apptest_app", "grant_around_rules", "business.docs"),
     ("GRANT SELECT ON core.users TO apptest_readonly", "personal_column_shown", "core.users.mail"),

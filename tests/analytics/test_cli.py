@@ -132,7 +132,7 @@ def test_an_event_that_has_never_been_is_told_with_the_one_that_was_meant(
     assert "there is no event 'deploid'" in said
     assert "Did you mean deployed?" in said
     # What is declared, or has been, is an event.
-    for event in ("error_occurred", "odd_event", "any"):
+    for event in ("error_occurred", "odd_event", "template_forked", "any"):
         assert ask("trend", event, "--by", "month")["rows"]
 
 

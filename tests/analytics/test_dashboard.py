@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import json
+from collections.abc import Awaitable, Callable
 from dataclasses import fields, replace
 from uuid import uuid4
 
@@ -67,6 +69,61 @@ def read(project: Project, database: str) -> Dashboard:
             return found
 
     return asyncio.run(use())
+
+
+async def ask_wrongly(app: App, what: str) -> object:
+    """A question of an application about an event that has never been, or a sum of nothing."""
+    asked: dict[str, Callable[[], Awaitable[object]]] = {
+        "trend": lambda: app.analytics.trend("mesage_sent"),
+        "funnel": lambda: app.analytics.funnel(["login", "mesage_sent"]),
+        "retention": lambda: app.analytics.retention(back="mesage_sent"),
+        "did": lambda: app.analytics.retention(did="mesage_sent"),
+        "cohort": lambda: app.analytics.cohort(dt.date(2026, 1, 1), 3, start="mesage_sent"),
+        "cohorts": lambda: app.analytics.cohorts("plan", start="mesage_sent"),
+        "sum": lambda: app.analytics.trend("message_sent", measure="sum"),
+        "no sum": lambda: app.analytics.trend("message_sent", sum="tokens"),
+    }
+    return await asked[what]()
+
+
+@pytest.mark.parametrize(
+    "what", ["trend", "funnel", "retention", "did", "cohort", "cohorts", "sum", "no sum"]
+)
+def test_what_has_never_been_is_refused_and_is_not_zero(
+    what: str, shop: Project, database: str
+) -> None:
+    async def use() -> None:
+        urls = {"admin": make_conninfo(database, user="apptest_admin")}
+        async with App(shop.path, urls=urls) as app:
+            with pytest.raises(UsageError) as raised:
+                await ask_wrongly(app, what)
+            if "sum" in what:
+                assert "a sum is of a property" in str(raised.value)
+            else:
+                assert "there is no event 'mesage_sent'" in str(raised.value)
+                assert "message_sent" in str(raised.value.remedy)
+
+    asyncio.run(use())
+
+
+def test_an_application_sums_a_property_of_some_events(shop: Project, database: str) -> None:
+    now = dt.datetime.now(dt.UTC)
+    events = [
+        Event(uuid4(), "template_forked", f"u{n}", now, "", json.dumps({"tokens": n, "plan": plan}))
+        for n, plan in enumerate(["a", "b", "a", "a"])
+    ]
+    with Connection(database) as connection:
+        insert_sync(connection, events)
+
+    async def use() -> None:
+        urls = {"admin": make_conninfo(database, user="apptest_admin")}
+        async with App(shop.path, urls=urls) as app:
+            rows = await app.analytics.trend(
+                "template_forked", measure="sum", sum="tokens", where={"plan": "a"}
+            )
+            assert sum(row.value for row in rows) == 0 + 2 + 3
+
+    asyncio.run(use())
 
 
 def test_every_figure_is_counted_or_has_its_reason(shop: Project, database: str) -> None:

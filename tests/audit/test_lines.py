@@ -53,6 +53,20 @@ def test_each_kind_of_statement_says_what_changed(app: Project, query: Query) ->
     assert query("SELECT count(*) FROM audit_log WHERE audit_log::text LIKE '%@b.fr%'") == [(0,)]
 
 
+def test_what_a_session_sets_does_not_reach_into_its_functions(app: Project, query: Query) -> None:
+    """A search path could put other functions in their place; on 15, jit makes each later row slow."""
+    functions = query(
+        "SELECT DISTINCT p.oid, prosecdef, proconfig::text[] FROM pg_trigger"
+        " JOIN pg_proc AS p ON p.oid = tgfoid WHERE tgname LIKE '%%audit%%'"
+    )
+    assert len(functions) >= 2
+    assert app.audit.check().findings == []
+    for _, is_definer, settings in functions:
+        assert isinstance(settings, list)
+        assert is_definer
+        assert {"search_path=pg_catalog, pg_temp", "jit=off"} <= {*settings}
+
+
 def test_a_changed_key_is_gone_and_come_in_one_statement(app: Project, query: Query) -> None:
     query("INSERT INTO users (id, name) VALUES (1, 'Ann'), (2, 'Bob')")
     query("UPDATE users SET id = id + 1 WHERE id = 2")

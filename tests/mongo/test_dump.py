@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import re
+import tracemalloc
 from collections.abc import Callable, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -548,6 +549,17 @@ def test_the_digest_of_a_chunk_is_that_of_its_bytes_and_of_what_cannot_be_framed
     size = path.stat().st_size
     (chunk,) = read_chunks(BsonFile("users", path, size), size)
     assert chunk.digest == sha256(before + sha256(garbage).digest() + after).hexdigest()
+
+
+@pytest.mark.parametrize(("count", "size"), [(8, 1 << 20), (20_000, 400), (1, 0), (0, 0)])
+def test_a_chunk_is_hashed_without_a_second_copy_of_it(count: int, size: int) -> None:
+    pieces = [bytes([i % 251]) * size for i in range(count)]
+    chunk = Chunk(0, count * size, pieces, [], [], 0)
+    tracemalloc.start()
+    digest, (_, peak) = chunk.digest, tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert digest == sha256(b"".join(pieces)).hexdigest()
+    assert peak < 1 << 20
 
 
 @pytest.mark.parametrize(

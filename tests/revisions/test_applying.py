@@ -234,6 +234,33 @@ def test_an_index_that_rows_break_is_dropped(database: str) -> None:
         assert connection.scalar("SELECT to_regclass('u')") is None
 
 
+@pytest.mark.contract
+def test_old_rows_are_checked_while_others_read_and_write(
+    shop: Project, query: Query, database: str
+) -> None:
+    """The check waits at its first row, so that the locks of its step can be looked at."""
+    waits = "pg_advisory_xact_lock_shared(7) IS NOT NULL"
+    change(shop, "state: {type: text}", f'state: {{type: text, check: "{waits}"}}')
+    revise(shop, "check")
+    held = """SELECT held.mode FROM pg_locks AS held JOIN pg_locks AS waits USING (pid, database)
+        WHERE held.relation = 'orders'::regclass AND held.granted
+        AND waits.locktype = 'advisory' AND waits.objid = 7 AND NOT waits.granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+    found = set[tuple[object, ...]]()
+
+    def looks() -> bool:
+        found.update(query(held))
+        return bool(found)
+
+    with holding(database, "SELECT pg_advisory_lock(7)") as other:
+        process = begin_apply(shop, database)
+        wait_until(looks, "the check of the first row")
+        assert found == {("ShareUpdateExclusiveLock",)}
+        other.execute("SELECT pg_advisory_unlock(7)")
+        assert process.wait() == 0
+    check_same(shop)
+
+
 def test_two_deployments_at_once_apply_once(shop: Project, query: Query, database: str) -> None:
     add_indexes(shop)
     with ThreadPoolExecutor() as executor:

@@ -201,6 +201,46 @@ def test_a_type_changes_in_place_only_where_no_row_is_written(shop: Project, que
         assert step in refused.value.remedy
 
 
+def test_the_recipe_for_another_type_runs_as_it_is_pasted(shop: Project, query: Query) -> None:
+    change(shop, "amount: int4", "amount: int8")
+    with pytest.raises(UsageError, match="cannot become bigint") as refused:
+        shop.revisions().revise("bigger")
+    recipe = refused.value.remedy.partition("last two statements:\n")[2]
+    head = "-- assise: revision 0002 bigger\n-- assise: manifest by_hand\n-- assise: up\n"
+    (folder_of(shop) / "0002_bigger.sql").write_text(head + recipe)
+    with pytest.raises(UsageError, match=r"the load is closed, .* in order_lines\.amount:"):
+        shop.revisions().apply(drop=["order_lines.amount"])
+    shop.revisions(confirm=confirm).apply(drop=["order_lines.amount"])
+    check_same(shop)
+    kinds = "SELECT amount, pg_typeof(amount)::text FROM order_lines GROUP BY amount"
+    assert query(kinds) == [(2, "bigint")]
+    with pytest.raises(ChangedError, match="closed by revision 0002 bigger"):
+        shop.verify()
+    assert "-- assise: up\n\n-- assise: down" in revise(shop, "hash")
+
+
+@pytest.mark.parametrize(
+    ("statement", "lost"),
+    [
+        ("DROP TABLE order_lines", "order_lines"),
+        ('ALTER TABLE "orders" ALTER price TYPE float8', "orders.price"),
+        ("ALTER TABLE public.users DROP COLUMN name", "users.name"),
+    ],
+)
+def test_what_is_written_by_hand_closes_the_load_too(
+    shop: Project, query: Query, statement: str, lost: str
+) -> None:
+    head = "-- assise: revision 0002 by hand\n-- assise: manifest by_hand\n-- assise: up\n"
+    (folder_of(shop) / "0002_by_hand.sql").write_text(f"{head}{statement};\n")
+    with pytest.raises(UsageError, match=f"the load is closed, .* in {lost}:"):
+        shop.revisions().apply(drop=[lost])
+    assert query("SELECT closed_by FROM assise.load") == [(None,)]
+    shop.revisions(confirm=confirm).apply(drop=[lost])
+    for verb in (shop.verify, shop.repair, shop.undo, lambda: shop.export("orders", print)):
+        with pytest.raises(ChangedError, match="closed by revision 0002 by hand"):
+            verb()
+
+
 def test_a_manifest_that_has_changed_asks_for_a_revision(shop: Project) -> None:
     change(shop, "who buys", "buyers")
     with pytest.raises(ChangedError, match="differs from what revision 0001 start") as refused:
@@ -246,6 +286,23 @@ def test_an_empty_database_is_built_from_the_manifest_and_has_all_revisions(
     check_same(fresh)
     states = [each.state for each in fresh.revisions().status().revisions]
     assert states == ["marked", "marked"]
+    databases.drop(conninfo)
+
+
+def test_the_way_back_behind_what_a_load_has_written_closes_it(
+    shop: Project, databases: Databases
+) -> None:
+    change(shop, "      name: {", "      plan: text\n      name: {")
+    revise(shop, "plan")
+    conninfo = databases.create()
+    fresh = Project(shop.path.parent, to=conninfo)
+    fresh.migrate(shop.path.parent / "app", confirm=confirm)
+    with pytest.raises(UsageError, match=r"the load is closed, .* in users\.plan:"):
+        fresh.revisions().revert()
+    assert fresh.verify().exit_code == 0
+    fresh.revisions(confirm=confirm).revert()
+    with pytest.raises(ChangedError, match="closed by revision 0002 plan"):
+        fresh.verify()
     databases.drop(conninfo)
 
 

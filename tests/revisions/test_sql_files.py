@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import psycopg
 import pytest
 from tests.dumps import confirm
 from tests.revisions.changing import change, check_same, folder_of, revise
@@ -16,6 +17,12 @@ Query = Callable[..., list[tuple[object, ...]]]
 VIEWS = """CREATE FUNCTION double(n numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT n * 2';
 CREATE VIEW dear AS SELECT id, double(price) AS price FROM orders WHERE price > 5;
 ALTER TABLE orders ADD CONSTRAINT one_price EXCLUDE USING btree (id WITH =); -- the end
+"""
+FURTHER = """CREATE SEQUENCE numbers;
+ALTER TABLE orders ADD COLUMN number bigint GENERATED ALWAYS AS IDENTITY;
+ALTER TABLE orders ADD COLUMN open_in int4range DEFAULT int4range(1, 2);
+ALTER TABLE orders ADD COLUMN facts jsonb CHECK (jsonb_typeof(facts) = 'object');
+ALTER TABLE users ADD CONSTRAINT apart EXCLUDE USING gist (seats WITH &&);
 """
 
 
@@ -42,6 +49,28 @@ def test_what_files_make_is_planned_applied_and_taken_back(shop: Project, query:
     assert query("SELECT DISTINCT price::text FROM dear") == [("28.50",)]
     shop.revisions().revert()
     assert query("SELECT pg_get_viewdef('dear'), pg_get_functiondef('double'::regproc)") == before
+
+
+@pytest.mark.contract
+def test_what_the_manifest_has_no_key_for_comes_goes_and_comes_again(
+    shop: Project, query: Query
+) -> None:
+    change(shop, "name: app\n", "name: app\nsql: [sql/views.sql]\n")
+    write_sql(shop, f"ALTER TABLE users ADD COLUMN seats int4range;\n{FURTHER}")
+    revise(shop, "further", drop=("orders.number", "orders.open_in"))
+    for _ in range(2):
+        shop.revisions().apply()
+        check_same(shop)
+        assert query("SELECT count(DISTINCT number), count(open_in) FROM orders") == [(300, 300)]
+        for wrong in (
+            "UPDATE orders SET facts = '[]'",
+            "UPDATE users SET seats = '[1,2)'",
+            "UPDATE orders SET number = 1",
+        ):
+            with pytest.raises(psycopg.Error):
+                query(wrong)
+        shop.revisions().revert(drop=["orders.number", "orders.open_in"])
+        assert shop.revisions().status().drift.is_empty
 
 
 def test_an_empty_database_gets_them_behind_its_tables(

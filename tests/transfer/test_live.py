@@ -189,12 +189,12 @@ def test_documents_that_are_written_while_they_are_read(
     def write() -> None:
         while not is_over.is_set():
             shop.users.update_one({"_id": rng.choice(users)["_id"]}, {"$inc": {"n": 1}})
-            shop.users.insert_one({"name": "new"})
-            if goers:
-                gone = goers.pop()
-                shop.users.delete_one({"_id": gone})
-                if rng.random() < 0.5:
-                    shop.users.insert_one({"_id": gone, "name": "again"})
+            # There is always one that can go, however long it takes until they are read.
+            goers.insert(0, shop.users.insert_one({"name": "new"}).inserted_id)
+            gone = goers.pop()
+            shop.users.delete_one({"_id": gone})
+            if rng.random() < 0.5:
+                shop.users.insert_one({"_id": gone, "name": "again"})
 
     settings = {"load.chunk_bytes": 4096, "workers": 2}
     project = Project(tmp_path, to=database, settings=settings)

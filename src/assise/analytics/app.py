@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, TypeVar
 
@@ -29,6 +29,7 @@ from assise.analytics.cohorts import (
 from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.funnels import Funnel, FunnelOrder, FunnelQuestion, read_funnel
 from assise.analytics.kinds import EventType
+from assise.analytics.known import check_known
 from assise.analytics.picture import ANY, Picture, read_whole, run_async
 from assise.analytics.revenue.metrics import current
 from assise.analytics.tracking import Tracking
@@ -99,15 +100,21 @@ class AppAnalytics:
         properties = {"subscription_id": str(subscription_id), "plan": plan, "amount": amount}
         self.track(event, user_id=user_id, properties=properties)
 
-    async def read(self, make: Callable[[Picture], Asking[T]]) -> T:
+    async def read(
+        self, make: Callable[[Picture], Asking[T]], *, events: Collection[str] = ()
+    ) -> T:
         """Read a metric with the role `admin`: stored bitmaps, and the events since.
 
+        events: those that the metric names.
+
         Raises:
-            UsageError: the manifest asks for no analytics, or the role has no URL.
+            UsageError: the manifest asks for no analytics, the role has no URL, or an event is
+            neither declared nor has ever been.
         """
-        zone = self._analytics().timezone
+        analytics = self._analytics()
         async with self._open_session(role="admin", read_only=True) as session:
-            return await run_async(read_whole(zone, make), session)
+            await run_async(check_known(events, analytics.events.own), session)
+            return await run_async(read_whole(analytics.timezone, make), session)
 
     def _analytics(self) -> Analytics:
         found = ANALYTICS.of(self._manifest())
@@ -164,12 +171,13 @@ class AppAnalytics:
             asked = RetentionQuestion(start, back, buckets, periods, mode, did)
             return read_retention(picture, asked)
 
-        return await self.read(read)
+        return await self.read(read, events=(start, back, did))
 
     async def cohort(self, date: dt.date, days: int, *, start: str = "signup") -> RetentionRow:
         """Of those who did `start` on a day for the first time: how many were active each day."""
         asked = RetentionQuestion(start, ANY, Buckets(date, date), days + 1)
-        return (await self.read(lambda picture: read_retention(picture, asked))).rows[0]
+        found = await self.read(lambda picture: read_retention(picture, asked), events=[start])
+        return found.rows[0]
 
     async def cohorts(
         self,
@@ -192,7 +200,7 @@ class AppAnalytics:
                 picture, RetentionQuestion(start, back, buckets, periods), breakdown
             )
 
-        return await self.read(read)
+        return await self.read(read, events=(start, back))
 
     async def churn(
         self, *, by: By = "month", periods: int = 12, inactive_days: int = 30
@@ -244,7 +252,7 @@ class AppAnalytics:
             asked = FunnelQuestion(tuple(steps), first, picture.today, window, order, breakdown)
             return read_funnel(picture, asked)
 
-        return await self.read(read)
+        return await self.read(read, events=steps)
 
     async def trend(
         self,
@@ -253,15 +261,25 @@ class AppAnalytics:
         by: By = "day",
         periods: int = 12,
         measure: Measure = "count",
+        sum: str = "",  # noqa: A002
         breakdown: str = "",
+        where: Mapping[str, object] | None = None,
     ) -> list[TrendRow]:
-        """How often an event happened, or by how many users, by interval."""
+        """How often an event happened, by how many users, or the sum of a property, by interval.
+
+        sum: the property, with `measure="sum"`.
+        where: values that properties have.
+
+        Raises:
+            UsageError: there is no such event, or a sum is of no property.
+        """
 
         def read(picture: Picture) -> Asking[list[TrendRow]]:
             buckets = _last(picture, by, periods)
-            return read_trend(picture, TrendQuestion(event, buckets, measure, "", breakdown))
+            asked = TrendQuestion(event, buckets, measure, sum, breakdown, where or {})
+            return read_trend(picture, asked)
 
-        return await self.read(read)
+        return await self.read(read, events=[event])
 
     async def drain(self) -> int:
         """Keep what is spooled now; how many events were new."""

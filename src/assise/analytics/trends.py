@@ -14,6 +14,7 @@ from assise.analytics.calendar import add, begin_of, start_of
 from assise.analytics.event import SHARED_IDS
 from assise.analytics.picture import Picture
 from assise.analytics.tables import QUERIES
+from assise.errors import UsageError
 from assise.postgres.asking import Asking
 
 Measure = Literal["count", "persons", "sum"]
@@ -39,6 +40,13 @@ class TrendQuestion:
     sum: str = ""
     breakdown: str = ""
     where: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raises UsageError: a sum of no property, or a property that is not summed."""
+        if bool(self.sum) != (self.measure == "sum"):
+            raise UsageError(
+                "a sum is of a property", remedy="Name both: --measure sum --sum PROPERTY."
+            )
 
 
 def people_of(picture: Picture, since: dt.datetime, until: dt.datetime) -> dict[str, object]:

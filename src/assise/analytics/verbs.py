@@ -14,13 +14,12 @@ from assise.analytics.dashboard import Dashboard, finish, read_dashboard
 from assise.analytics.erasure import Erased, check_id, erase, find_person
 from assise.analytics.fold import fold
 from assise.analytics.history import ImportReport, ReadSoFar, import_file, size_of
-from assise.analytics.kinds import PROPERTIES
+from assise.analytics.known import check_known
 from assise.analytics.picture import Picture, fetch_rows, read_whole, run
 from assise.analytics.revenue.files import read_file
 from assise.analytics.revenue.metrics import current
 from assise.analytics.revenue.report import RevenueReport, read_objects_report, read_report
 from assise.analytics.spool import Spool
-from assise.analytics.tables import QUERIES
 from assise.analytics.totals import find_differing
 from assise.errors import UsageError
 from assise.manifest.sections.analytics import ANALYTICS, Analytics
@@ -30,16 +29,10 @@ from assise.postgres.pool import Arguments, Record
 from assise.progress import Progress
 from assise.schema.analytics import list_counted
 from assise.settings import SPOOL_BYTES
-from assise.wording import count_of, nearest
+from assise.wording import count_of
 from assise.workspace import CONFIRM, Confirm, LoadedTables, OpenTables, Workspace, refuse
 
 T = TypeVar("T")
-
-
-def _check_known(connection: Connection, events: Collection[str]) -> None:
-    for (event,) in connection.execute(QUERIES["unknown_events"], {"events": sorted(events)}):
-        known = {*PROPERTIES, *(str(row[0]) for row in connection.execute(QUERIES["event_names"]))}
-        raise UsageError(f"there is no event {event!r}", remedy=nearest(str(event), sorted(known)))
 
 
 @dataclass(frozen=True)
@@ -74,7 +67,7 @@ class AnalyticsVerbs:
         """
         with self._open() as (connection, _, analytics):
             fold(connection, analytics.timezone)
-            _check_known(connection, {*events} - PROPERTIES.keys() - analytics.events.own.keys())
+            run(check_known(events, analytics.events.own), connection)
             return run(read_whole(analytics.timezone, make), connection)
 
     def dashboard(self) -> Dashboard:

@@ -234,8 +234,6 @@ def trend(
     as_csv: CsvOption = False,
 ) -> int:
     """Count an event by day, week or month: how often, its users, or the sum of a property."""
-    if bool(total) != (measure is Counted.sum):
-        raise UsageError("a sum is of a property", remedy="Give --measure sum --sum PROPERTY.")
 
     def read(picture: Picture, buckets: Buckets) -> Asking[list[TrendRow]]:
         asked = TrendQuestion(

@@ -104,7 +104,7 @@ def read_metric(
         UsageError: there is no such event.
     """
     verbs = open_project(context.obj.terminal, manifest, url).analytics
-    return verbs.read(read, events={*map(name_event, events)} - {ANY})
+    return verbs.read(read, events={*map(name_event, events)})
 
 
 def read_periods(

@@ -11,8 +11,8 @@ from hashlib import sha256
 from assise.mongo.frames import PackedDocuments, PackedPiece, Run
 from assise.rows.model import Document
 
-HASHED = 1_000
-"""Documents that are hashed together."""
+HASHED_BYTES = 256 << 10
+"""Bytes that are hashed together, some: small pieces are joined for it, large ones are not."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,10 @@ class Chunk:
         """The sha256 of the source's bytes; a run stands for itself with its own."""
         if isinstance(self.hashed, str):
             return self.hashed
-        digest = sha256()
-        for start in range(0, len(self.hashed), HASHED):
-            some = self.hashed[start : start + HASHED]
+        digest, size = sha256(), sum(map(len, self.hashed))
+        together = 1 + HASHED_BYTES * len(self.hashed) // max(1, size)
+        for start in range(0, len(self.hashed), together):
+            some = self.hashed[start : start + together]
             digest.update(some[0] if len(some) == 1 else b"".join(some))
         return digest.hexdigest()
 

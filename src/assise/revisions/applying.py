@@ -264,7 +264,8 @@ class Applier:
         else:
             texts = [text for each in block.statements for text in _list_texts(each)]
             tables = [name for each in block.statements for name in each.tables]
-            moves = [(*move, revision.name) if move[0] == "close" else move for move in block.moves]
+            moves = [move for move in block.moves if move[0] != "close"]
+            moves += [("close", name, revision.name) for name in block.closes]
             freeing = self._free(block, is_up=number > 0)
             note = partial(self._note, revision, number, schemas=self._find_missing(block))
             self.runner.run_together([*freeing, *texts], tables, partial(self._finish, note, moves))

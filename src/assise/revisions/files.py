@@ -78,6 +78,14 @@ class Block:
         return [drop for each in self.statements for drop in each.drops]
 
     @property
+    def closes(self) -> list[str]:
+        """What closes the load if it has written it: what the marks say, is dropped or retyped."""
+        marked = [values[0] for word, *values in self.moves if word == "close"]
+        retyped = [column for each in self.statements for column in each.retypes]
+        lost = [".".join(filter(None, each)) for each in [*self.drops, *retyped]]
+        return list(dict.fromkeys(name.replace('"', "") for name in [*marked, *lost]))
+
+    @property
     def text(self) -> str:
         """Its statements."""
         return ";\n".join(each.text for each in self.statements)

@@ -32,6 +32,7 @@ class Statement:
     update: the table that an UPDATE changes.
     for_each: the table and the name of an index or foreign key that it adds, as SQL names them.
     drops: the tables, and columns as (table, column), that it drops.
+    retypes: the columns that get another type, as (table, column).
     tables: all that it names, as SQL names them.
     view: the view that it makes, which was not there.
     schema: the schema that it makes.
@@ -48,6 +49,7 @@ class Statement:
     tables: tuple[str, ...] = ()
     view: str = ""
     schema: str = ""
+    retypes: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_index(self) -> bool:
@@ -124,7 +126,8 @@ def _print(node: Node) -> str:
 def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
     kind, tables = type(node).__name__, tuple(dict.fromkeys(_list_tables(node)))
     is_concurrent = bool(getattr(node, "concurrent", False))
-    index, update, view, schema, drops = "", "", "", "", list[tuple[str, str]]()
+    index, update, view, schema = "", "", "", ""
+    drops, retypes = list[tuple[str, str]](), list[tuple[str, str]]()
     for_each: tuple[str, str] | None = None
     match kind:
         case "IndexStmt" if is_concurrent and node.idxname:
@@ -151,6 +154,8 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
             for command in node.cmds:
                 if command.subtype.name == "AT_DropColumn":
                     drops.append((_name(node.relation), command.name))
+                if command.subtype.name == "AT_AlterColumnType":
+                    retypes.append((_name(node.relation), command.name))
                 is_concurrent |= bool(getattr(command.def_, "concurrent", False))
         case "DropStmt" if node.removeType.name == "OBJECT_TABLE":
             drops += [(quote(*(part.sval for part in name)), "") for name in node.objects]
@@ -167,6 +172,7 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
         tables,
         view,
         schema,
+        tuple(retypes),
     )
 
 

@@ -359,9 +359,9 @@ class RevisionVerbs:
         self, tables: LoadedTables | None, schema: str, blocks: Sequence[Block]
     ) -> None:
         """Ask before a load is closed, whose documents can then no longer be rebuilt."""
-        marked = [move[1] for block in blocks for move in block.moves if move[0] == "close"]
-        names = [plain_name(name, schema) for name in marked]
-        closing = [name for name in names if tables is not None and name in tables.columns]
+        written = tables.columns if tables is not None else ()
+        names = {plain_name(name, schema) for block in blocks for name in block.closes}
+        closing = sorted(names & {*written, *(each.rpartition(".")[0] for each in written)})
         if closing:
             question = (
                 f"the load is closed, as its documents have values in {', '.join(closing)}:"
@@ -404,8 +404,8 @@ class RevisionVerbs:
         """Take back the last revision, or the steps of it that were done.
 
         Raises:
-            UsageError: there is none, or it has no down part. EditedError: values would be lost
-            that `drop` does not name.
+            UsageError: there is none, or it has no down part; or a load would be closed, and that
+            was not confirmed. EditedError: values would be lost that `drop` does not name.
         """
         with self._connect() as (connection, tables, manifest, schema):
             noted = list_noted(connection, manifest.name)
@@ -421,6 +421,7 @@ class RevisionVerbs:
                 return Applied(connection.target, {revision.name: len(texts)}, texts)
             with hold(connection, manifest.name):
                 applier = self._applier(connection, tables, manifest, schema, drop)
+                self._ask_to_close(tables, schema, revision.down)
                 count = applier.revert(list_noted(connection, manifest.name)[-1], revision)
             if tables is not None:
                 self.note(connection, tables, is_changed=True)

@@ -135,7 +135,10 @@ class AccessRules:
                 texts.append(f"{column} = {quote_setting(condition.setting, kind)}")
             else:
                 function = quote_table(self.schema, groups_name(condition.groups))
-                texts.append(f"{column} = any (array(select {function}()))")
+                kind = list_columns(condition.groups.table, self.manifest.tables)[
+                    condition.groups.group
+                ]
+                texts.append(f"{column} = any ((select {function}())::{kind}[])")
         return " or ".join(texts) or "false"
 
     def types(self, table: str) -> dict[str, str]:
@@ -234,11 +237,14 @@ class AccessRules:
                 f" WHERE m.{quote(members.user)} = {quote_setting('user', user)}"
                 f"{self.live(members.table, 'm')}"
             )
-            language = "plpgsql" if self.is_forced else "sql"
-            head = f"RETURNS SETOF {group} LANGUAGE {language} STABLE SECURITY DEFINER"
+            language, arguments = (
+                ("plpgsql", f"OUT _groups {group}[]") if self.is_forced else ("sql", "")
+            )
+            head = f"RETURNS {group}[] LANGUAGE {language} STABLE SECURITY DEFINER"
+            body = f"SELECT array({body})"
             if self.is_forced:
-                body = self.block(f"RETURN QUERY {body};", "")
-            yield self._function(groups_name(members), head, body)
+                body = self.block(f"_groups := ({body});", "")
+            yield self._function(groups_name(members), head, body, arguments)
         for link in self.links:
             head = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"
             yield self._function(name_copy(link), head, write_copy(self, link))

@@ -99,8 +99,8 @@ def write_copy(rules: AccessRules, link: Link) -> str:
     select = f"SELECT {sources} INTO {columns} FROM {parent} AS p WHERE {same}"
     return rules.block(
         f"IF TG_OP = 'UPDATE' AND ({old}) IS NOT DISTINCT FROM ({new}) THEN {select};"
-        f" ELSE {select} FOR KEY SHARE; IF NOT FOUND AND {given} AND NOT {is_free} THEN"
-        f" RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
+        f" ELSE {select} FOR KEY SHARE; IF NOT FOUND THEN"
+        f" {_refuse(f'{given} AND NOT {is_free}', message)} END IF;"
         f"{_refuse_deleted(rules, link)} END IF;",
         "RETURN NEW;",
     )
@@ -113,10 +113,16 @@ def _refuse_deleted(rules: AccessRules, link: Link) -> str:
     if not copied:
         return ""
     message = quote_text(f"{link.child} has a row whose row in {link.parent} is deleted")
-    return (
-        f" IF NOT ({are_null(copied, 'NEW')}) AND NOT {rules.sees_all}"
-        f" THEN RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
-    )
+    refuse = _refuse(f"NOT {rules.sees_all}", message)
+    return f" IF NOT ({are_null(copied, 'NEW')}) THEN {refuse} END IF;"
+
+
+def _refuse(condition: str, message: str) -> str:
+    """The statement that refuses a row.
+
+    It stands inside of an IF that holds for few rows: a condition with a subquery is a query.
+    """
+    return f"IF {condition} THEN RAISE foreign_key_violation USING MESSAGE = {message}; END IF;"
 
 
 def write_move(rules: AccessRules, link: Link) -> str:

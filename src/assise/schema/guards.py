@@ -139,7 +139,7 @@ def _is_open(part: str) -> bool:
 def groups_name(members: Members) -> str:
     """The function that gives the groups of a session's user."""
     bare = split_table(members.table)[1]
-    return put_beside(members.table, make_name("_groups", bare, members.user, members.group))
+    return put_beside(members.table, make_name("_memberships", bare, members.user, members.group))
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,11 @@ def move(connection: Connection, load: Load, moves: Sequence[tuple[str, ...]]) -
                 text = json.dumps(renamed.as_json())
                 connection.execute(QUERIES["set_layout"], {"load_id": load.id, "layout": text})
                 connection.execute(QUERIES["rename_table"], {"load_id": load.id, **names})
-            case "close", [column, revision] if layout:
-                table, _, name = column.replace('"', "").rpartition(".")
+            case "close", [gone, revision] if layout:
+                table, _, column = gone.rpartition(".")
                 known = layout.layout.tables.get(_find_name(layout, table))
-                if known and name in known.names:
+                is_table = _find_name(layout, gone) in layout.layout.tables
+                if is_table or (known and column in known.names):
                     lines = {"load_id": load.id, "revision": revision}
                     connection.execute(QUERIES["close"], lines)
 

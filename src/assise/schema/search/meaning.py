@@ -105,7 +105,7 @@ class EmbeddedTable:
         begin = quote_text(json.dumps(self.name, ensure_ascii=False))
         if condition.groups is not None:
             function = quote_table(self.rules.schema, groups_name(condition.groups))
-            return f"ARRAY(SELECT {begin} || g::text FROM {function}() AS g)"
+            return f"ARRAY(SELECT {begin} || u.key::text FROM unnest({function}()) AS u(key))"
         kind = self.rules.types(self.name)[condition.column]
         return f"ARRAY[{begin} || {quote_setting(condition.setting, kind)}::text]"
 

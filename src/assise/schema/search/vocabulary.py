@@ -99,7 +99,9 @@ def list_own(table: Searched, everything: str = "ARRAY['']") -> str:
             parts.append(f"ARRAY[{begin} || {value}::text]")
         else:
             function = quote_table(rules.schema, groups_name(condition.groups))
-            parts.append(f"ARRAY(SELECT {begin} || g::text FROM {function}() AS g)")
+            parts.append(
+                f"ARRAY(SELECT {begin} || u.key::text FROM unnest({function}()) AS u(key))"
+            )
     own = f"array_remove({' || '.join(parts)}, NULL)"
     return f"CASE WHEN {sees_all(rules)} THEN {everything} ELSE {own} END"
 
