@@ -106,7 +106,8 @@ def test_trends(scene: Scene, measure: Measure) -> None:
     expected = (
         {key: len(found) for key, found in people.items()} if measure == "persons" else values
     )
-    asked = TrendQuestion("deployed", Buckets(FIRST, LAST, "week"), measure, "n", "plan")
+    summed = "n" if measure == "sum" else ""
+    asked = TrendQuestion("deployed", Buckets(FIRST, LAST, "week"), measure, summed, "plan")
     rows = scene.read(lambda picture: read_trend(picture, asked))
     assert {(row.start, row.breakdown): row.value for row in rows} == expected
     assert len(rows) > 4

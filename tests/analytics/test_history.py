@@ -199,6 +199,14 @@ def test_lines_as_sdks_send_them_are_not_moved_by_the_clock(
     ]
 
 
+def test_a_line_of_json_that_is_no_object_is_told_as_such(read: Import, tmp_path: Path) -> None:
+    found = read(write(tmp_path / "odd.jsonl", ["null", '"x"', "5", "nul"]), code=3)
+    assert found["malformed"] == len(found["bad"]) == 4
+    assert {each["what"] for each in found["bad"]} == {
+        "the line holds neither an event nor an array of events"
+    }
+
+
 def test_what_is_no_event_is_told_with_its_line_and_the_rest_is_kept(
     read: Import, query: Query, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

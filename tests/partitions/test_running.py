@@ -283,3 +283,19 @@ def test_the_worker_keeps_them_up(app: Project, query: Query) -> None:
     done = app.work(is_once=True).done
     assert ("partitions of payments", f"public.payments: made {last}") in done
     assert query(f"SELECT count(*) FROM {last}") == [(0,)]
+
+
+def test_a_new_partition_has_the_formulas_of_the_whole(app: Project, query: Query) -> None:
+    query("ALTER TABLE payments ADD COLUMN cents bigint GENERATED ALWAYS AS (amount * 100) STORED")
+    more = replace(PAYMENTS, ahead=9)
+    with Connection(str(app.workspace.to)) as connection:
+        before = names(connection, more)
+        make_partitions(connection, more, PartitionRun("payments"), log=keep_silent)
+        assert len(names(connection, more)) > len(before)
+    formulas = query(
+        "SELECT DISTINCT pg_get_expr(adbin, adrelid) FROM pg_attrdef JOIN pg_attribute"
+        " ON (attrelid, attnum) = (adrelid, adnum) WHERE attname = 'cents'"
+        " AND (adrelid = 'payments'::regclass OR adrelid IN"
+        " (SELECT inhrelid FROM pg_inherits WHERE inhparent = 'payments'::regclass))"
+    )
+    assert len(formulas) == 1

@@ -85,6 +85,27 @@ def test_a_rename_says_so_and_the_load_follows(shop: Project, query: Query) -> N
     assert shop.verify().exit_code == 0
 
 
+def test_the_load_follows_a_rename_that_was_written_by_hand(shop: Project, query: Query) -> None:
+    query("CREATE TABLE theirs (name text)")
+    change(shop, "name: {type", "called: {from: name, was: name, type")
+    text = revise(shop, "rename name")
+    (path,) = folder_of(shop).glob("0002*")
+    lines = [line for line in text.splitlines() if not line.startswith("-- assise: rename")]
+    assert len(lines) == len(text.splitlines()) - 2
+    path.write_text("\n".join(lines) + "\n")
+    shop.revisions().apply()
+    assert shop.verify().exit_code == 0
+    shop.revisions().revert()
+    change(shop, "called: {from: name, was: name, type", "name: {type")
+    assert shop.verify().exit_code == 0
+    path.write_text(
+        text.partition("-- assise: up")[0]
+        + "-- assise: up\nALTER TABLE theirs RENAME COLUMN name TO called;\nALTER TABLE theirs RENAME TO others;\n"
+    )
+    shop.revisions().apply()
+    assert shop.verify().exit_code == 0
+
+
 def test_a_renamed_table_keeps_its_rows_and_the_load_follows(shop: Project, query: Query) -> None:
     change(
         shop, "  users:\n    collection: users", "  people:\n    was: users\n    collection: users"

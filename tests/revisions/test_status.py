@@ -13,6 +13,7 @@ from tests.scenes.databases import Databases
 
 from assise.errors import ChangedError, UsageError
 from assise.project import Project
+from assise.revisions import sums
 
 Query = Callable[..., list[tuple[object, ...]]]
 
@@ -138,3 +139,23 @@ def test_a_scratch_database_of_a_killed_command_goes_and_others_stay(
     assert query(scratch) == [(0,)]
     for name in names[1:]:
         query(f"DROP DATABASE {name}")
+
+
+def test_a_sum_is_built_once_and_kept_by_what_it_is_of(
+    shop: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert shop.revisions().diff().is_empty
+    built = list[object]()
+
+    def refuse(server: object) -> None:
+        built.append(server)
+        raise UsageError("a scratch database is made")
+
+    monkeypatch.setattr(sums, "open_scratch", refuse)
+    assert shop.revisions().diff().is_empty
+    assert built == []
+    change(shop, "who buys", "buyers")
+    with pytest.raises(UsageError, match="a scratch database is made"):
+        shop.revisions().diff()
+    kept = shop.path.parent / ".assise"
+    assert [file for file in kept.rglob("*.json") if len(file.stem) == 32]

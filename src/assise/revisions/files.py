@@ -251,6 +251,7 @@ class _Reader:
             self._next.statements.append(statement)
             blocks.append(self._next)
         block, self._next, self._is_joined = blocks[-1], Block([]), False
+        block.moves += [move for move in statement.moves if move not in block.moves]
         if len(block.statements) > 1 and block.is_alone:
             raise UsageError(
                 f"{self.file}:{line}: no transaction may be around a statement of this step",

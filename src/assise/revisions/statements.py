@@ -33,6 +33,7 @@ class Statement:
     for_each: the table and the name of an index or foreign key that it adds, as SQL names them.
     drops: the tables, and columns as (table, column), that it drops.
     retypes: the columns that get another type, as (table, column).
+    moves: the renames of columns and tables, as the marks of a file say them.
     tables: all that it names, as SQL names them.
     view: the view that it makes, which was not there.
     schema: the schema that it makes.
@@ -50,6 +51,7 @@ class Statement:
     view: str = ""
     schema: str = ""
     retypes: tuple[tuple[str, str], ...] = ()
+    moves: tuple[tuple[str, ...], ...] = ()
 
     @property
     def is_index(self) -> bool:
@@ -173,7 +175,20 @@ def _describe(text: str, start: int, stop: int, node: Node) -> Statement:
         view,
         schema,
         tuple(retypes),
+        tuple(_list_moves(node)),
     )
+
+
+def _list_moves(node: Node) -> Iterator[tuple[str, ...]]:
+    """How the load's stored layout follows a rename of one of its columns or tables."""
+    if type(node).__name__ != "RenameStmt" or node.relation is None:
+        return
+    table = _name(node.relation).replace('"', "")
+    if node.renameType.name == "OBJECT_COLUMN":
+        yield "rename", table, node.subname, node.newname
+    elif node.renameType.name == "OBJECT_TABLE":
+        schema, dot, _ = table.rpartition(".")
+        yield "table", table, f"{schema}{dot}{node.newname}"
 
 
 def _drops_unnamed(node: Node) -> bool:

@@ -57,6 +57,8 @@ def _read_long(text: str, take: Callable[[object], None]) -> dict[str, object]:
         reader.read_array(take)
         reader.end()
         return {}
+    if reader.peek() != "{":
+        raise RequestError("the body holds neither an event nor an array of events")
     fields, has_batch = reader.read_object(take)
     reader.end()
     if not has_batch:
