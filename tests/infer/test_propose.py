@@ -246,6 +246,8 @@ def test_three_levels_are_flattened() -> None:
     assert found.comments["tables", "docs", "columns", "a_b_c_d"] == (
         "document; 4 levels deep; at most 3 become columns of their own"
     )
+    found = propose_documents([{"a": {"b": {"map": {"1": "a", "2": "b"}}}}])
+    assert found.comments["tables", "docs", "columns", "a_b_map"] == "document"
 
 
 @pytest.mark.parametrize(

@@ -357,8 +357,7 @@ def _say_reading(
 def _say_deep(path: PathProfile, keys: Sequence[str]) -> str:
     """What is said of documents that would be columns of their own if they lay less deep."""
     documents = path.kinds.get("document", 0)
-    is_deep = len(keys) > FLATTENED_LEVELS and not is_map(path)
-    if not is_deep or not _is_share(documents, path.set_values, 95):
+    if len(keys) <= FLATTENED_LEVELS or not _is_share(documents, path.set_values, 95):
         return ""
     return f"{len(keys)} levels deep; at most {FLATTENED_LEVELS} become columns of their own"
 
