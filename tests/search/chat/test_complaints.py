@@ -122,6 +122,15 @@ def test_a_prompt_within_its_budget_that_is_too_long_for_the_model_is_cut(
     assert all(list_sources(prompt) for prompt in model.prompts)
 
 
+def test_no_model_is_asked_without_a_source(chatty: Project, model: AnsweringServer) -> None:
+    """ragflow#7060: what is left of a prompt that was cut is worth a question, or is not sent."""
+    model.most = 10
+    found = ask(chatty.search, "knead the dough", user_id=1)
+    assert (found.is_answered, len(found.sources)) == (False, 1)
+    assert found.response.startswith("[1] Baking bread")
+    assert [len(list_sources(prompt)) for prompt in model.prompts] == [1]
+
+
 def test_every_number_of_an_answer_is_checked(chatty: Project, model: AnsweringServer) -> None:
     """ragflow#7232: no citation goes without a verdict, wherever it stands."""
     model.response = "[1] Vercel [1][2], et [2, 1] aussi\n- [9] Vercel.\n**Vercel**[3]"
