@@ -148,18 +148,18 @@ class Answering:
         """The pieces of an answer as they come, and last the whole answer.
 
         A prompt that the model finds too long is sent again with three quarters of it, as long as a
-        source is left.
+        source is left; where no answer comes, what was found is given whole.
 
         Raises:
             UsageError: the question is blank, or alone more than its tokens.
         """
         prompt, contexts, searched = await self.augment(question)
-        give_results = partial(_give_results, searched=searched, warning=contexts.warning)
+        give_results = partial(_give_results, prompt, searched=searched, warning=contexts.warning)
         if not contexts.contexts:
-            yield give_results(prompt, problem=NO_CONTEXT)
+            yield give_results(problem=NO_CONTEXT)
             return
         if self.model is None:
-            yield give_results(prompt, problem=NO_MODEL)
+            yield give_results(problem=NO_MODEL)
             return
         said: list[str] = []
         for attempt in range(_TRIES):
@@ -173,15 +173,15 @@ class Answering:
                 may_shorten = error.is_too_long and not said and attempt < _TRIES - 1
                 shorter = self._shorten(prompt, question, contexts) if may_shorten else None
                 if shorter is None:
-                    yield give_results(prompt, problem=error.message)
+                    yield give_results(problem=error.message)
                     return
                 prompt = shorter
             except AssiseError as error:
-                yield give_results(prompt, problem=error.message)
+                yield give_results(problem=error.message)
                 return
         response = "".join(said)
         if not response.strip():
-            yield give_results(prompt, problem=f"the model {self.model.server.model} said nothing")
+            yield give_results(problem=f"the model {self.model.server.model} said nothing")
             return
         citations = await self._check(response, prompt, question)
         yield ChatAnswer(
