@@ -243,6 +243,9 @@ def test_three_levels_are_flattened() -> None:
         "a_b_c_d": "jsonb every <a.b.c.d>",
     }
     assert found.manifest.tables["doc_a_b_c_list"].from_ == "a.b.c.list.*"
+    assert found.comments["tables", "docs", "columns", "a_b_c_d"] == (
+        "document; 4 levels deep; at most 3 become columns of their own"
+    )
 
 
 @pytest.mark.parametrize(
@@ -451,6 +454,8 @@ def test_buckets_of_a_time_series_are_told() -> None:
         ([{"v": ["a"]}], "array of string"),
         ([{"v": [1, 2.5, None, 3]}, {}], "array (int32 2, double 1, null 1) in 1 document"),
         ([{"v": []}, {"v": 1}], "array in 1 document, int32 in 1"),
+        ([{"v": []}], "array; always empty: its elements have no type"),
+        ([{"v": []}, {"v": [[]]}], "array of array"),
         ([{"v": UUID_4}, {}], "uuid in 1 document"),
     ],
 )

@@ -81,7 +81,7 @@ MISTAKES = [
         'references: "users(id, email)",',
         19,
         "columns.boss_id.references",
-        "users(id, email): refers with 1 columns to 2\nName as many columns on both sides.",
+        "users(id, email): refers with 1 column to 2\nName as many columns on both sides.",
     ),
     (
         "references: users,",

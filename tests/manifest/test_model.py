@@ -238,7 +238,7 @@ KEY_ERRORS = [
     (
         child("parent: users, from: files.*, primary_key: a"),
         (
-            f"{CHILD}.primary_key: names 1 columns; {NEEDED}\n"
+            f"{CHILD}.primary_key: names 1 column; {NEEDED}\n"
             "Name the positions outermost first, such as position."
         ),
     ),

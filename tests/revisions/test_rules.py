@@ -41,6 +41,25 @@ def test_a_rule_of_a_table_comes_and_goes(ruled: Project, query: Query) -> None:
     assert ruled.revisions().status().drift.is_empty
 
 
+def test_what_policies_call_may_be_called_before_they_are_there(ruled: Project) -> None:
+    """Who reads the table between two steps is not refused."""
+    teams = (
+        "  teams: {primary_key: [user_id, team], columns: {user_id: int4, team: text}}\n"
+        "  notes:\n    primary_key: id\n    columns: {id: int8, team: text}\n"
+    )
+    rule = "{members: {table: teams, user: user_id, group: team}}"
+    change(ruled, "tables:\n", f"tables:\n{teams}")
+    revise(ruled, "notes")
+    change(ruled, "  notes:\n", f"  notes:\n    access: {rule}\n")
+    text = revise(ruled, "teams")
+    granted = text.index("GRANT EXECUTE ON FUNCTION public._memberships_teams")
+    assert granted < text.index("CREATE POLICY")
+    ruled.revisions().apply()
+    check_same(ruled)
+    ruled.revisions().revert()
+    assert ruled.revisions().status().drift.is_empty
+
+
 def test_a_changed_policy_is_never_gone(ruled: Project) -> None:
     change(ruled, "access: {owner: id}", "access: {owner: id, read: {any: [{public: read}]}}")
     text = revise(ruled, "public")

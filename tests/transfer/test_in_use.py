@@ -55,6 +55,7 @@ MADE = """SELECT conname::text, convalidated FROM pg_constraint
     UNION SELECT relname::text, indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
     WHERE indrelid = 'users'::regclass AND NOT indisprimary ORDER BY 1"""
 WHOLE = [("users_age_check", True), ("users_age_idx", True), ("users_name_key", True)]
+CHECK = "ALTER TABLE users ADD CONSTRAINT {} CHECK (age < 300)"
 KEYS = "SELECT name FROM assise.object"
 
 
@@ -132,23 +133,47 @@ def test_what_a_kill_has_left_is_made_anew(
     assert query("SELECT attnotnull FROM pg_attribute WHERE attname = 'name' AND attrelid = 'users'::regclass") == [(True,)]  # fmt: skip
 
 
+def test_what_a_kill_has_left_goes_where_rows_break_it_by_then(
+    loaded: Project, query: Query
+) -> None:
+    loaded.path.write_text(CHANGED)
+    loaded.load()
+    query("ALTER TABLE users ALTER name DROP NOT NULL, DROP CONSTRAINT users_age_check")
+    query("UPDATE users SET name = NULL, age = 200 WHERE id = 9")
+    query(
+        "UPDATE assise.object SET finding = '{\"unchecked\": true}' WHERE kind IN ('check', 'not null')"
+    )
+    query("ALTER TABLE users ADD CONSTRAINT name_is_set CHECK (name IS NOT NULL) NOT VALID")
+    query("ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age < 150) NOT VALID")
+    assert sorted(each.kind for each in loaded.load().findings) == ["check", "not null"]
+    assert query(MADE) == [("users_age_idx", True), ("users_name_key", True)]
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
 @pytest.mark.parametrize(
-    ("name", "theirs"),
+    ("name", "key", "theirs"),
     [
-        ("users_name_key", "CREATE INDEX users_name_key ON users (age)"),
-        ("users_age_check", "ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age < 300)"),
+        ("users_name_key", "users_name_key", "CREATE INDEX users_name_key ON users (age)"),
+        ("users_name_key", "users_name_key", CHECK.format("users_name_key")),
+        ("users_age_check", "users_age_check", CHECK.format("users_age_check")),
+        ("name_is_set", "name", CHECK.format("name_is_set")),
     ],
 )
 def test_what_others_have_made_under_such_a_name_stays(
-    loaded: Project, query: Query, name: str, theirs: str
+    loaded: Project, query: Query, name: str, key: str, theirs: str, *, is_broken: bool
 ) -> None:
     loaded.path.write_text(CHANGED)
     query(theirs)
+    before = query(MADE)
+    if is_broken:
+        query("UPDATE users SET name = 'twice', age = 200 WHERE id < 2")
+        query("UPDATE users SET name = NULL WHERE id = 9")
     for _ in range(2):
         with pytest.raises(ManifestError, match=f"{name}.* already exists"):
             loaded.load()
-        assert (name, True) in query(MADE)
-        assert (name,) not in query(KEYS)
+        query("UPDATE users SET name = 'user ' || id, age = 7")
+        assert {*before} <= {*query(MADE)}
+        assert (key,) not in query(KEYS)
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ class Finder:
             self._note_map(keys)
         evidence = column_evidence(path, choice, rows=rows.total, row=rows.name)
         evidence = self._say_more(evidence, path, keys, choice)
-        for more in (_say_lost(path, rows.beside), _say_words(path)):
+        for more in (_say_lost(path, rows.beside), _say_words(path), _say_deep(path, keys)):
             evidence = f"{evidence}; {more}" if more else evidence
         held = sum(path.kinds.get(kind, 0) for kind in choice.held)
         held = held if choice.values < 0 else choice.values
@@ -215,6 +215,8 @@ class Finder:
         choice = self._choose_element_type(path, keys)
         column_type, kind = (f"{choice.type}[]", choice.kind) if choice else ("jsonb", "every")
         evidence = array_evidence(path, choice, rows=rows.total, row=rows.name)
+        if path.forms[EMPTY] == path.set_values:
+            evidence = f"{evidence}; always empty: its elements have no type"
         joins: Mapping[str, ColumnChoice] = field(default_factory=dict)
         if choice and path.element:
             evidence = self._say_more(evidence, path.element, keys, choice, brackets="[]")
@@ -350,6 +352,15 @@ def _say_reading(
     wanted = f'"{whole.type}{brackets}"' if brackets else whole.type
     kind = ", kind: double" if whole.kind == "double" else ""
     return f"all whole: {{type: {wanted}, from: {format_path(keys)}{kind}}} holds them"
+
+
+def _say_deep(path: PathProfile, keys: Sequence[str]) -> str:
+    """What is said of documents that would be columns of their own if they lay less deep."""
+    documents = path.kinds.get("document", 0)
+    is_deep = len(keys) > FLATTENED_LEVELS and not is_map(path)
+    if not is_deep or not _is_share(documents, path.set_values, 95):
+        return ""
+    return f"{len(keys)} levels deep; at most {FLATTENED_LEVELS} become columns of their own"
 
 
 def _say_words(path: PathProfile) -> str:

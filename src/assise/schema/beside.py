@@ -71,7 +71,7 @@ def add_index(create: str, place: str) -> PlannedStep:
 def set_not_null(on: str, column: str) -> Iterator[PlannedStep]:
     """NOT NULL from a check that was validated: the table is read without a lock on it."""
     alter = f"ALTER TABLE {on}"
-    name = quote_again(f"{column}_is_set")
+    name = name_set_check(column)
     add = f"{alter} ADD CONSTRAINT {name} CHECK ({column} IS NOT NULL) NOT VALID"
     drop = f"{alter} DROP CONSTRAINT IF EXISTS {name}"
     change = f"{alter} ALTER COLUMN {column}"
@@ -79,6 +79,11 @@ def set_not_null(on: str, column: str) -> Iterator[PlannedStep]:
     yield PlannedStep((f"{alter} VALIDATE CONSTRAINT {name}",))
     yield PlannedStep((f"{change} SET NOT NULL",), (f"{change} DROP NOT NULL",))
     yield PlannedStep((f"{alter} DROP CONSTRAINT {name}",))
+
+
+def name_set_check(column: str) -> str:
+    """The name of the check that a column has while NOT NULL is set."""
+    return quote_again(f"{column}_is_set")
 
 
 def name_spare(name: str) -> str:

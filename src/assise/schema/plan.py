@@ -97,10 +97,11 @@ class _Planner:
             *self._replaced("trigger"),
             *self._filled(),
             *self._indexes(),
+            *self._grants(is_early=True),
             *self._simple_added("policy"),
             *self._replaced("policy"),
             *self._simple_added("owner"),
-            *self._grants(),
+            *self._grants(is_early=False),
             *self._simple_added("security"),
             *self._comments(),
             *self._views_dropped(),
@@ -357,10 +358,11 @@ class _Planner:
         for old, new in self._changed(kind):
             yield PlannedStep((old.drop, new.create), (new.drop, old.create))
 
-    def _grants(self) -> Iterator[PlannedStep]:
+    def _grants(self, *, is_early: bool) -> Iterator[PlannedStep]:
         """Grants of one object to one role are one step, in which those that go come first.
 
-        REVOKE of a table takes the grants of its columns along.
+        REVOKE of a table takes the grants of its columns along. What new functions are granted comes
+        early: policies call them, for whoever reads the table from that moment on.
         """
         functions = {item.on for item in self._added("function")}
         added = [
@@ -371,6 +373,8 @@ class _Planner:
         given, taken = _merge(added), _merge(self._dropped("grant"))
         for place in dict.fromkeys([*given, *taken]):
             (grant, revoke), (back, take) = given.get(place, ((), ())), taken.get(place, ((), ()))
+            if is_early is not (place[0].startswith("FUNCTION ") and place not in taken):
+                continue
             yield PlannedStep((*take, *grant), (*revoke, *back))
 
     def _comments(self) -> Iterator[PlannedStep]:

@@ -25,11 +25,11 @@ from assise.postgres.connection import Connection, run_all
 from assise.postgres.steps import Runner
 from assise.progress import Log, OnProgress, Progress
 from assise.rows.keys import uuid_to_objectid
-from assise.schema.beside import add_one
+from assise.schema.beside import add_one, name_set_check
 from assise.schema.catalog import CatalogItem, collect, compare
 from assise.schema.objects import ORDER, Object, ObjectKind
 from assise.schema.planned import PlannedStep
-from assise.schema.sql import quote_table, quote_text, validate_constraint
+from assise.schema.sql import quote, quote_table, quote_text, validate_constraint
 from assise.transfer.ledger import LEDGER, QUERIES, Load
 from assise.transfer.report import Finding
 
@@ -183,12 +183,16 @@ def apply_objects(
 
 @dataclass(frozen=True)
 class _Task:
-    """An object to make, or to try again; `before` drops what it takes the place of."""
+    """An object to make, or to try again; `before` drops what it takes the place of.
+
+    is_half: whether a kill may have left some of it.
+    """
 
     key: Id
     object: Object
     before: str = ""
     is_retry: bool = False
+    is_half: bool = False
 
     def is_beside(self, load: Load) -> bool:
         """Whether it is added to tables that may be in use, by the steps of revisions."""
@@ -227,8 +231,8 @@ def _plan(
     for key, each in wanted.items():
         if key not in made or key in replaced:
             tasks.append(_Task(key, each, replaced.get(key, "")))
-        elif made[key].finding is not None:
-            tasks.append(_Task(key, each, is_retry=True))
+        elif (finding := made[key].finding) is not None:
+            tasks.append(_Task(key, each, is_retry=True, is_half=finding == _UNCHECKED))
     return gone, tasks
 
 
@@ -316,11 +320,12 @@ class _Work:
         The ledger has it as unchecked until all is there; what a kill has left of it goes first.
         """
         each, steps = task.object, task.list_steps(self.load)
-        if each.broken.count and self._count_broken(session, each)[0]:
-            return self._settle_beside(session, task)
         back = [PlannedStep(step.down) for step in reversed(steps)]
         if not task.is_retry:
             self._check_free(session, task, steps[0].index)
+        if each.broken.count and self._count_broken(session, each)[0]:
+            self._run_steps(session, task, back if task.is_half else ())
+            return self._settle_beside(session, task)
         self._execute(session, task, [], _UNCHECKED)
         try:
             try:
@@ -341,10 +346,18 @@ class _Work:
         return None
 
     def _check_free(self, session: Connection, task: _Task, index: str) -> None:
-        """Check that no index or table of others has the name of one that is to be made."""
+        """Check that nothing of others has the name of what is to be made."""
+        each, taken = task.object, ""
+        name = quote(each.name)
+        if each.kind == "not null":
+            name = name_set_check(name)
+        known = {"table": quote_table(self.load.schema, each.table), "name": name}
         if index and session.scalar("SELECT to_regclass(%s)", [index]) is not None:
-            error = RefusedError(f"relation {index} already exists")
-            raise _refused(task.object, error)
+            taken = f"relation {index}"
+        elif each.kind != "index" and session.scalar(QUERIES["has_constraint"], known):
+            taken = f"constraint {name}"
+        if taken:
+            raise _refused(each, RefusedError(f"{taken} already exists"))
 
     def _settle_beside(self, session: Connection, task: _Task) -> Finding:
         """Make what can be had in the place of an object, unless it is there."""

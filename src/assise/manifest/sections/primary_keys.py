@@ -10,7 +10,7 @@ from assise.manifest.paths import keys_of_path
 from assise.manifest.problems import Place, Problem
 from assise.manifest.sections.children import list_ancestors
 from assise.types.table import find_type, is_type
-from assise.wording import nearest, show
+from assise.wording import count_of, nearest, show
 
 MAX_KEY_COLUMNS = 32
 
@@ -66,7 +66,7 @@ def _check_depth(place: Place, key: PrimaryKey, tables: Tables) -> Iterator[Prob
     elif ancestors and tables[ancestors[-1]].parent is None and len(key) != needed:
         root = show(ancestors[-1])
         parts = f"the key of {root}, then the position at each level"
-        message = f"names {len(key)} columns; {needed} are needed: {parts}"
+        message = f"names {count_of(len(key), 'column')}; {needed} are needed: {parts}"
         remedy = "Name the positions outermost first, such as position."
         yield Problem(place, message, remedy=remedy)
 

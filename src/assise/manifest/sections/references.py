@@ -19,7 +19,7 @@ from assise.manifest.sections.constraints import (
 )
 from assise.manifest.sections.indexes import INDEXES
 from assise.types.table import is_array
-from assise.wording import nearest, show
+from assise.wording import count_of, nearest, show
 
 OnDelete = Literal["no action", "restrict", "cascade", "set null", "set default"]
 Orphans = Literal["keep", "null", "reject"]
@@ -103,7 +103,7 @@ def _check_target(
         message = f"is not a column of {show(target.table)}"
         yield Problem(place, message, show(unknown[0]), nearest(unknown[0], known))
     elif len(target.columns) != len(columns):
-        message = f"refers with {len(columns)} columns to {len(target.columns)}"
+        message = f"refers with {count_of(len(columns), 'column')} to {len(target.columns)}"
         yield Problem(place, message, show(reference), "Name as many columns on both sides.")
     elif not _is_unique(target, tables):
         names = ", ".join(target.columns)

@@ -268,6 +268,10 @@ DO UPDATE SET create_sql = excluded.create_sql, drop_sql = excluded.drop_sql, fi
 -- Forget what was dropped, in the transaction that drops it; the texts are literals.
 DELETE FROM assise.object WHERE load_id = {load_id} AND ("table", kind, name) = ({table}, {kind}, {called})
 
+-- has_constraint --
+-- Whether a table has a constraint of this name, quoted as in SQL.
+SELECT EXISTS (SELECT FROM pg_constraint WHERE conrelid = %(table)s::regclass AND conname = (parse_ident(%(name)s))[1])
+
 -- amended --
 -- What was done with rows that break a key, in the order of the names.
 SELECT "table", name, finding FROM assise.amended WHERE load_id = %(load_id)s ORDER BY "table", name
