@@ -147,7 +147,25 @@ def test_a_row_that_changes_while_it_is_embedded_is_embedded_again(
     assert find(session, "second", 1) == [7]
 
 
+def test_texts_are_embedded_and_asked_for_in_nfc(
+    embedded: Project, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    embedder = WordEmbedder()
+    with open_words(embedded, embedder) as builder:
+        for key, text in enumerate(["zébu été", "ze\u0301bu e\u0301te\u0301"], 1):
+            statement = "UPDATE books SET title = '', text = %s WHERE id = %s"
+            session.execute(statement, [text, key])
+            builder.build()
+    assert embedder.texts == ["zébu été"]
+    monkeypatch.setattr("assise.search.meaning.verbs.open_embedder", lambda *_: WordEmbedder())
+    for text in ("ze\u0301bu e\u0301te\u0301", "zébu\0été\0"):
+        request = Request(text, ["books"], 2, method="semantic")
+        found = embedded.search.query(request, role="admin").results
+        assert {each.id for each in found} == {1, 2}
+
+
 def test_deleted_rows_are_gone_at_once(embedded: Project, session: Session) -> None:
+    """ragflow#6462, #7130, meilisearch#1809"""
     before = find(session, "w0 w1", 100)
     session.execute("DELETE FROM books WHERE id < 200")
     left = [key for key in before if key >= 200]

@@ -176,6 +176,7 @@ def test_similarity_is_measured_on_the_models_own_scale(shelf: Project) -> None:
 
 
 def test_passages_are_read_as_they_are_now(shelf: Project) -> None:
+    """ragflow#6462, #7130, meilisearch#1809"""
     request = Request("comment sécuriser une API ?", limit=3, method="hybrid")
     best, *_ = shelf.search.retrieve(request, user_id=3).passages
     assert (best.source_type, best.source_id) == ("books", 3)

@@ -42,3 +42,18 @@ def test_sentences_end_behind_their_dots() -> None:
 @pytest.mark.parametrize("text", ["", " \n\t", "\0", "\0 \0"])
 def test_blank_texts_have_no_passage(text: str) -> None:
     assert cut(compose([text, None]), 40) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["l\u2019e\u0301te\u0301\0", "\0l\u2019\u00e9t\u00e9", " l\u2019e\u0301t\u00e9 "]
+)
+def test_texts_that_read_alike_have_one_hash(text: str) -> None:
+    """Composed or not, with NUL or without: NFC, and no NUL in what is embedded or stored."""
+    (plain,) = cut(compose(["l\u2019\u00e9t\u00e9"]), 40)
+    (found,) = cut(compose([text]), 40)
+    assert found.hash == plain.hash
+    assert found.embedded == "l\u2019\u00e9t\u00e9"
+
+
+def test_nul_parts_words() -> None:
+    assert compose(["one\0two", "\0"]) == "one two"

@@ -105,14 +105,17 @@ class Answering:
 
     def write_prompt(self, question: Question, contexts: Contexts, tokens: int) -> Prompt:
         """The prompt of at most `tokens` tokens."""
-        count = count_tokens if self.model is None else self.model.count
         return make_prompt(
             question.text,
             contexts.contexts,
             history=question.history,
             tokens=tokens,
-            count=count,
+            count=self._count,
         )
+
+    def _count(self, text: str) -> int:
+        """How many tokens a text has for the model."""
+        return count_tokens(text) if self.model is None else self.model.count(text)
 
     async def find_search_text(self, question: Question) -> str:
         """What is searched for: the question, and where it follows others a rewritten one.
@@ -144,21 +147,21 @@ class Answering:
     async def answer(self, question: Question) -> AsyncGenerator[str | ChatAnswer, None]:
         """The pieces of an answer as they come, and last the whole answer.
 
-        A prompt that the model finds too long is sent again with three quarters of it.
+        A prompt that the model finds too long is sent again with three quarters of it, as long as a
+        source is left; where no answer comes, what was found is given whole.
 
         Raises:
             UsageError: the question is blank, or alone more than its tokens.
         """
         prompt, contexts, searched = await self.augment(question)
-        give_results = partial(_give_results, searched=searched, warning=contexts.warning)
+        give_results = partial(_give_results, prompt, searched=searched, warning=contexts.warning)
         if not contexts.contexts:
-            yield give_results(prompt, problem=NO_CONTEXT)
+            yield give_results(problem=NO_CONTEXT)
             return
         if self.model is None:
-            yield give_results(prompt, problem=NO_MODEL)
+            yield give_results(problem=NO_MODEL)
             return
         said: list[str] = []
-        tokens = question.tokens
         for attempt in range(_TRIES):
             try:
                 async with aclosing(self.model.stream(prompt.messages)) as texts:
@@ -167,17 +170,18 @@ class Answering:
                         yield text
                 break
             except ModelError as error:
-                if not error.is_too_long or said or attempt == _TRIES - 1:
-                    yield give_results(prompt, problem=error.message)
+                may_shorten = error.is_too_long and not said and attempt < _TRIES - 1
+                shorter = self._shorten(prompt, question, contexts) if may_shorten else None
+                if shorter is None:
+                    yield give_results(problem=error.message)
                     return
-                tokens = tokens * 3 // 4
-                prompt = self._shorten(question, contexts, tokens) or prompt
+                prompt = shorter
             except AssiseError as error:
-                yield give_results(prompt, problem=error.message)
+                yield give_results(problem=error.message)
                 return
         response = "".join(said)
         if not response.strip():
-            yield give_results(prompt, problem=f"the model {self.model.server.model} said nothing")
+            yield give_results(problem=f"the model {self.model.server.model} said nothing")
             return
         citations = await self._check(response, prompt, question)
         yield ChatAnswer(
@@ -199,11 +203,14 @@ class Answering:
                 return await compare_citations(citations, prompt.contexts, self.compare)
         return citations
 
-    def _shorten(self, question: Question, contexts: Contexts, tokens: int) -> Prompt | None:
+    def _shorten(self, prompt: Prompt, question: Question, contexts: Contexts) -> Prompt | None:
+        """A prompt of three quarters of the tokens; None where they have room for no source."""
+        tokens = self._count(prompt.text) * 3 // 4
         try:
-            return self.write_prompt(question, contexts, tokens)
+            shorter = self.write_prompt(question, contexts, tokens)
         except UsageError:
             return None
+        return shorter if shorter.contexts else None
 
 
 def _list_sources(contexts: Sequence[SourceContext]) -> list[NumberedSource]:
