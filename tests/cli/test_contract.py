@@ -150,7 +150,10 @@ class Place:
     def stop(self, line: str) -> None:
         """Run a line until it has done something, then stop it with Ctrl-C."""
         # The shell of `run` would not pass the signal on.
-        script = f"{line} 2> said & until [ -s said ]; do sleep 0.1; done; kill -INT $!; wait $!"
+        # A signal that comes while the command starts may end no more than its start: it comes again.
+        again = "(while kill -INT $pid; do sleep 5; done) > /dev/null 2>&1 &"
+        begun = "until [ -s said ]; do sleep 0.1; done"
+        script = f"{line} 2> said & pid=$!; {begun}; {again} wait $pid"
         done = self.run(f"set -m; {script}")
         assert done.returncode == 0, (self.folder / "said").read_text()
 
