@@ -23,18 +23,11 @@ tables:
       name: text
       age: int4
 """
-CHANGED = """assise: 1
-name: app
-tables:
-  users:
-    collection: users
-    primary_key: id
-    columns:
-      id: {type: int4, from: _id}
-      name: {type: text, unique: true, not_null: true}
-      age: {type: int4, check: age < 150}
-    indexes: [[age]]
-"""
+CHANGED = MANIFEST.replace(
+    "      name: text\n      age: int4\n",
+    "      name: {type: text, unique: true, not_null: true}\n"
+    "      age: {type: int4, check: age < 150}\n    indexes: [[age]]\n",
+)
 STEPS = [
     """CREATE UNIQUE INDEX CONCURRENTLY "users_name_key" ON "public"."users" ("name")""",
     """ALTER TABLE "public"."users" ADD CONSTRAINT "users_name_key" UNIQUE USING INDEX "users_name_key\"""",
@@ -88,7 +81,7 @@ def test_what_is_added_is_added_by_the_steps_of_revisions(
 
 
 def test_rows_that_break_a_key_are_a_finding_and_a_plain_index_stands_there(
-    loaded: Project, query: Query
+    loaded: Project, dump: Path, query: Query
 ) -> None:
     loaded.path.write_text(CHANGED)
     query("UPDATE users SET name = 'twice', age = 200 WHERE id < 2")
@@ -101,6 +94,7 @@ def test_rows_that_break_a_key_are_a_finding_and_a_plain_index_stands_there(
             ("unique", 2),
         ]
         assert query(MADE) == [("users_age_idx", True), ("users_name_key", True)]
+        assert loaded.plan(dump).changes == [], "what is tried again is no change"
     query("UPDATE users SET name = 'user ' || id, age = 7")
     assert loaded.load().findings == []
     assert query(MADE) == WHOLE

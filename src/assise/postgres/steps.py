@@ -106,12 +106,14 @@ class Runner:
     @contextmanager
     def _tell_of_waiting(self) -> Iterator[None]:
         """Tell for whom the block waits, once it has run for as long as other steps wait."""
-        pid, is_over = self.connection.scalar("SELECT pg_backend_pid()"), Event()
+        is_over = Event()
 
         def look() -> None:
             while not is_over.wait(self.lock_timeout_s):
                 with suppress(TargetError), self.connection.another() as session:
-                    found = session.fetch(_Holder, QUERIES["blockers"], {"pid": pid})
+                    found = session.fetch(
+                        _Holder, QUERIES["blockers"], {"pid": self.connection.pid}
+                    )
                     if found and not is_over.is_set():
                         self.log("; ".join(["waiting for a lock", *_describe(found)]))
                         return

@@ -135,9 +135,7 @@ class AccessRules:
                 texts.append(f"{column} = {quote_setting(condition.setting, kind)}")
             else:
                 function = quote_table(self.schema, groups_name(condition.groups))
-                kind = list_columns(condition.groups.table, self.manifest.tables)[
-                    condition.groups.group
-                ]
+                kind = self.types(condition.groups.table)[condition.groups.group]
                 texts.append(f"{column} = any ((select {function}())::{kind}[])")
         return " or ".join(texts) or "false"
 
@@ -229,21 +227,19 @@ class AccessRules:
 
     def _list_functions(self) -> Iterator[Managed]:
         for members in self.list_members():
-            user = list_columns(members.table, self.manifest.tables)[members.user]
-            group = list_columns(members.table, self.manifest.tables)[members.group]
+            types = list_columns(members.table, self.manifest.tables)
+            user, group = types[members.user], types[members.group]
             table = quote_table(self.schema, members.table)
             body = (
-                f"SELECT m.{quote(members.group)} FROM {table} AS m"
+                f"SELECT array(SELECT m.{quote(members.group)} FROM {table} AS m"
                 f" WHERE m.{quote(members.user)} = {quote_setting('user', user)}"
-                f"{self.live(members.table, 'm')}"
+                f"{self.live(members.table, 'm')})"
             )
-            language, arguments = (
-                ("plpgsql", f"OUT _groups {group}[]") if self.is_forced else ("sql", "")
-            )
-            head = f"RETURNS {group}[] LANGUAGE {language} STABLE SECURITY DEFINER"
-            body = f"SELECT array({body})"
+            language, arguments = "sql", ""
             if self.is_forced:
+                language, arguments = "plpgsql", f"OUT _groups {group}[]"
                 body = self.block(f"_groups := ({body});", "")
+            head = f"RETURNS {group}[] LANGUAGE {language} STABLE SECURITY DEFINER"
             yield self._function(groups_name(members), head, body, arguments)
         for link in self.links:
             head = "RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER"

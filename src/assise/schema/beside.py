@@ -19,16 +19,13 @@ _KEY = re.compile(
 
 
 def add_one(item: CatalogItem) -> Iterator[PlannedStep]:
-    """The steps that add an index, a constraint, or NOT NULL to a column; of others its statement."""
-    match item.kind:
-        case "constraint":
-            yield from add_constraint(item)
-        case "index":
-            yield add_index(item.create, _place(item))
-        case "not null":
-            yield from set_not_null(item.on, item.name)
-        case _:
-            yield PlannedStep((item.create,), (item.drop,))
+    """The steps that add an index, a constraint, or NOT NULL to a column."""
+    if item.kind == "index":
+        yield add_index(item.create, _place(item))
+    elif item.kind == "not null":
+        yield from set_not_null(item.on, item.name)
+    else:
+        yield from add_constraint(item)
 
 
 def add_constraint(item: CatalogItem) -> Iterator[PlannedStep]:

@@ -105,9 +105,7 @@ class Object:
         create = create or self.sql
         name = quote(self.name)
         definition = create.partition(f" ADD CONSTRAINT {name} ")[2]
-        kind = "constraint" if definition else self.kind
-        if create.startswith("CREATE "):
-            kind = "index"
+        kind = "constraint" if definition else "not null" if self.kind == "not null" else "index"
         return CatalogItem(kind, on, name, definition, create, self.drop)
 
     @property

@@ -145,9 +145,11 @@ def plan_objects(connection: Connection, load: Load, objects: Sequence[Object]) 
     gone, tasks = _plan(list_made(connection, load), objects)
     statements = [each.drop_sql for each in gone]
     for task in tasks:
+        if task.is_retry:
+            continue
         if task.is_beside(load):
             statements += [text for step in task.list_steps(load) for text in step.up]
-        elif not task.is_retry:
+        else:
             statements += filter(None, [task.before, task.object.create])
     return statements
 
