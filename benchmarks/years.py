@@ -158,7 +158,7 @@ def measure_partitions(place: Place) -> None:
         project.connect(project.manifest) as connection,
     ):
         before = _idle(conninfo)
-        of = Partitioning("public", "visits", "at", "month", ahead=6, keep="1 day")
+        of = Partitioning("public", "visits", "at", "month", ahead=6, keep="1 hour")
         report = threading.Thread(target=_report, args=(conninfo, "visits"))
         with writing(conninfo, INSERT) as writer:
             report.start()
@@ -167,6 +167,8 @@ def measure_partitions(place: Place) -> None:
             report.join()
         print(f"attached {len(run.made)}, dropped {len(run.dropped)}, {writer.count:,} inserts")
         assert not writer.failed, writer.failed[:1]
+        assert run.made, "nothing was attached"
+        assert run.dropped, "nothing was detached: the month has begun within the hour"
         _say("longest wait beside attach and detach", writer.longest_s * 1000, "ms", 50, before)
 
 
